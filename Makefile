@@ -1,0 +1,85 @@
+# Roundhouse. One folder per program beside lib/ (layers); each folder is one archive.
+#   make  check  run  deps  bench  fuzz  lint  format  clean       V=release|debug|asan|tsan
+V ?= release
+O ?= build
+B := $(O)/$(V)
+
+# Who may use whom: a layer that is not named here is not linked (STYLE.md 2, ARCHITECTURE.md).
+USES.supervisor    := supervisor proc net base
+USES.router        := router session ipc xmpp proc net base
+USES.datastore     := datastore ipc proc net base
+USES.cm-client     := cm-client xmpp ipc proc net base
+USES.xmpp          := cli/xmpp cli/common ipc xmpp proc net base
+USES.pki           := cli/pki cli/common base
+USES.echo          := tests/support/echo ipc proc net base
+PKGS.supervisor    := libconfig libuv
+PKGS.router        := libconfig libuv libzmq libxml-2.0 libidn
+PKGS.datastore     := libconfig libuv libzmq sqlite3
+PKGS.cm-client     := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
+PKGS.xmpp          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
+PKGS.pki           := openssl
+PKGS.echo          := libconfig libuv libzmq
+PKGS.bench         := openssl
+PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe
+PROGRAMS           := supervisor router datastore cm-client xmpp pki
+TEST_PROGRAMS      := echo
+
+DIRS := lib/base lib/net lib/xmpp lib/ipc lib/proc supervisor router session datastore cm-client \
+	cli/common cli/xmpp cli/pki tests/support tests/support/echo
+
+CC       := gcc
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	    -Wwrite-strings -Wpointer-arith -Wundef -Wformat=2 -Wimplicit-fallthrough
+CFLAGS.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+CFLAGS.debug   := -O0 -g3
+CFLAGS.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DROUNDHOUSE_SANITIZED
+CFLAGS.tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DROUNDHOUSE_SANITIZED
+CPPFLAGS := -D_GNU_SOURCE -Ilib -I. -include lib/base/banned.h
+CFLAGS   := -std=gnu11 $(WARN) $(CFLAGS.$(V)) -fno-common -pthread
+LDFLAGS  := -rdynamic -pthread -Wl,-z,relro,-z,now $(filter -fsanitize=% -O%,$(CFLAGS.$(V)))
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --silence-errors --cflags $(PKGS.test)))
+
+.PHONY: all check run deps bench fuzz lint format clean tests programs
+.DEFAULT_GOAL := all
+all: programs
+programs: $(PROGRAMS:%=$(B)/bin/%) $(O)/bin
+
+# build/bin is what README names: the binaries of the last variant built.
+$(O)/bin: FORCE
+	@mkdir -p $(B)/bin && ln -sfn $(V)/bin $@
+FORCE:
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+define archive_rule
+$(B)/lib/$(subst /,_,$(patsubst lib/%,%,$(1))).a: $(call objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach d,$(DIRS),$(eval $(call archive_rule,$(d))))
+archives = $(foreach u,$(1),$(B)/lib/$(subst /,_,$(u)).a)
+
+define program_rule
+$(B)/bin/$(1): $(B)/$(firstword $(USES.$(1)))/main.o $(call archives,$(USES.$(1)))
+	@mkdir -p $$(@D)
+	$(CC) $(LDFLAGS) -o $$@ $$^ $$(shell pkg-config --libs $(PKGS.$(1)))
+endef
+$(foreach p,$(PROGRAMS) $(TEST_PROGRAMS),$(eval $(call program_rule,$(p))))
+
+include tests/tests.mk
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+deps:
+	@packaging/deps
+run: deps
+	@$(MAKE) --no-print-directory all
+	@packaging/run $(O)/bin
+clean:
+	rm -rf $(O)
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+lint:
+	@tests/lint

@@ -1,0 +1,43 @@
+#include "base/random.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+
+void random_bytes(void *out, size_t len)
+{
+	char *p = out;
+
+	while (len) {
+		ssize_t n = getrandom(p, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		check(n > 0);
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+uint64_t random_u64(void)
+{
+	uint64_t v = 0;
+
+	while (v == 0)
+		random_bytes(&v, sizeof(v));
+	return v;
+}
+
+void random_hex(char *out, size_t bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char b;
+
+	while (bytes--) {
+		random_bytes(&b, 1);
+		*out++ = digits[b >> 4];
+		*out++ = digits[b & 15];
+	}
+	*out = '\0';
+}

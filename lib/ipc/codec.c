@@ -1,0 +1,241 @@
+#include "ipc/codec.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "base/check.h"
+
+void codec_put_u8(struct str *out, uint8_t v)
+{
+	str_add(out, &v, 1);
+}
+
+void codec_put_u16(struct str *out, uint16_t v)
+{
+	v = htole16(v);
+	str_add(out, &v, sizeof(v));
+}
+
+void codec_put_u32(struct str *out, uint32_t v)
+{
+	v = htole32(v);
+	str_add(out, &v, sizeof(v));
+}
+
+void codec_put_u64(struct str *out, uint64_t v)
+{
+	v = htole64(v);
+	str_add(out, &v, sizeof(v));
+}
+
+void codec_put_str(struct str *out, struct slice s)
+{
+	check(s.len <= UINT16_MAX);
+	codec_put_u16(out, (uint16_t)s.len);
+	str_add_slice(out, s);
+}
+
+void codec_put_bytes(struct str *out, struct slice s)
+{
+	check(s.len <= IPC_BYTES_MAX);
+	codec_put_u32(out, (uint32_t)s.len);
+	str_add_slice(out, s);
+}
+
+/* Cuts n bytes off *in to *p; empties *in when it is too short, so that all later cuts fail too. */
+static bool cut(struct slice *in, size_t n, const char **p)
+{
+	if (in->len < n) {
+		*in = SLICE_NONE;
+		return false;
+	}
+	*p = in->data;
+	in->data += n;
+	in->len -= n;
+	return true;
+}
+
+static bool cut_copy(struct slice *in, size_t n, void *to)
+{
+	const char *p;
+
+	if (!cut(in, n, &p))
+		return false;
+	memcpy(to, p, n);
+	return true;
+}
+
+bool codec_get_u8(struct slice *in, uint8_t *v)
+{
+	return cut_copy(in, 1, v);
+}
+
+bool codec_get_u16(struct slice *in, uint16_t *v)
+{
+	bool ok = cut_copy(in, sizeof(*v), v);
+
+	*v = ok ? le16toh(*v) : 0;
+	return ok;
+}
+
+bool codec_get_u32(struct slice *in, uint32_t *v)
+{
+	bool ok = cut_copy(in, sizeof(*v), v);
+
+	*v = ok ? le32toh(*v) : 0;
+	return ok;
+}
+
+bool codec_get_u64(struct slice *in, uint64_t *v)
+{
+	bool ok = cut_copy(in, sizeof(*v), v);
+
+	*v = ok ? le64toh(*v) : 0;
+	return ok;
+}
+
+bool codec_get_str(struct slice *in, struct slice *s)
+{
+	uint16_t len;
+	const char *p;
+
+	if (!codec_get_u16(in, &len) || !cut(in, len, &p))
+		return false;
+	*s = slice_of(p, len);
+	return true;
+}
+
+bool codec_get_bytes(struct slice *in, struct slice *s)
+{
+	uint32_t len;
+	const char *p;
+
+	if (!codec_get_u32(in, &len) || len > IPC_BYTES_MAX || !cut(in, len, &p)) {
+		*in = SLICE_NONE;
+		return false;
+	}
+	*s = slice_of(p, len);
+	return true;
+}
+
+static size_t record_begin(struct str *out, uint16_t type)
+{
+	size_t at = out->len;
+
+	codec_put_u32(out, 0);
+	codec_put_u16(out, type);
+	return at;
+}
+
+static void record_end(struct str *out, size_t at)
+{
+	uint32_t len = htole32((uint32_t)(out->len - at - sizeof(len)));
+
+	check(out->len - at <= IPC_RECORD_MAX);
+	memcpy(out->data + at, &len, sizeof(len));
+}
+
+#define F_U8(f)	   codec_put_u8(out, m->f);
+#define F_U16(f)   codec_put_u16(out, m->f);
+#define F_U32(f)   codec_put_u32(out, m->f);
+#define F_U64(f)   codec_put_u64(out, m->f);
+#define F_STR(f)   codec_put_str(out, m->f);
+#define F_BYTES(f) codec_put_bytes(out, m->f);
+#define MSG(NAME, name, number, from, to, fields, help)                                            \
+	void msg_##name##_put(struct str *out, const struct msg_##name *m)                         \
+	{                                                                                          \
+		size_t at = record_begin(out, (number));                                           \
+		fields record_end(out, at);                                                        \
+	}
+#include "ipc/messages.def"
+#undef MSG
+#undef F_U8
+#undef F_U16
+#undef F_U32
+#undef F_U64
+#undef F_STR
+#undef F_BYTES
+
+#define F_U8(f)	   ok = ok && codec_get_u8(&in, &m->f);
+#define F_U16(f)   ok = ok && codec_get_u16(&in, &m->f);
+#define F_U32(f)   ok = ok && codec_get_u32(&in, &m->f);
+#define F_U64(f)   ok = ok && codec_get_u64(&in, &m->f);
+#define F_STR(f)   ok = ok && codec_get_str(&in, &m->f);
+#define F_BYTES(f) ok = ok && codec_get_bytes(&in, &m->f);
+#define MSG(NAME, name, number, from, to, fields, help)                                            \
+	enum err msg_##name##_get(struct slice in, struct msg_##name *m)                           \
+	{                                                                                          \
+		bool ok = true;                                                                    \
+		memset(m, 0, sizeof(*m));                                                          \
+		fields if (ok && in.len == 0) return ERR_OK;                                       \
+		memset(m, 0, sizeof(*m));                                                          \
+		return ERR_FORMAT;                                                                 \
+	}
+#include "ipc/messages.def"
+#undef MSG
+
+enum err codec_next(struct slice *in, uint16_t *type, struct slice *body)
+{
+	struct slice rest = *in;
+	uint32_t len;
+	const char *p;
+
+	if (!codec_get_u32(&rest, &len) || len < sizeof(*type) || len > IPC_RECORD_MAX ||
+	    !cut(&rest, len, &p))
+		return ERR_FORMAT;
+	*body = slice_of(p, len);
+	codec_get_u16(body, type);
+	*in = rest;
+	return ERR_OK;
+}
+
+struct msg_row {
+	const char *name;
+	unsigned int from;
+	unsigned int to;
+};
+
+static const struct msg_row msg_rows[] = {
+#define MSG(NAME, name, number, from, to, fields, help) [number] = {#NAME, (from), (to)},
+#include "ipc/messages.def"
+#undef MSG
+};
+
+static const struct msg_row *row_of(uint16_t type)
+{
+	if (type >= sizeof(msg_rows) / sizeof(msg_rows[0]) || !msg_rows[type].name)
+		return NULL;
+	return &msg_rows[type];
+}
+
+const char *codec_name(uint16_t type)
+{
+	const struct msg_row *r = row_of(type);
+
+	return r ? r->name : "unknown";
+}
+
+bool codec_may_send(uint16_t type, unsigned int roles)
+{
+	const struct msg_row *r = row_of(type);
+
+	return r && (r->from & roles);
+}
+
+bool codec_may_receive(uint16_t type, unsigned int roles)
+{
+	const struct msg_row *r = row_of(type);
+
+	return r && (r->to & roles);
+}
+
+unsigned int codec_role(struct slice service)
+{
+	if (slice_is(service, "router"))
+		return IPC_ROUTER;
+	if (slice_is(service, "datastore"))
+		return IPC_STORE;
+	if (slice_is(service, "cli"))
+		return IPC_CLI;
+	return IPC_CM;
+}

@@ -1,0 +1,45 @@
+/*
+ * db_pack - what lists inside BYTES of DB_* records look like: roster items and SCRAM keys.
+ *
+ * Shared by the datastore and those who ask it. Decoded strings borrow from the packed bytes.
+ */
+#ifndef IPC_DB_PACK_H
+#define IPC_DB_PACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/str.h"
+
+/* One roster item (RFC 6121 2.1.2): subscription 0 none 1 to 2 from 3 both; ask = "subscribe"
+ * pending out; approved = pre-approval (3.4); pending_in = a subscribe not yet answered. groups:
+ * the names, each a packed STR, count of them in ngroups. */
+struct db_roster_item {
+	struct slice jid; /* normalised bare JID */
+	struct slice name;
+	uint8_t subscription;
+	uint8_t ask;
+	uint8_t approved;
+	uint8_t pending_in;
+	uint16_t ngroups;
+	struct slice groups;
+};
+
+void db_roster_item_put(struct str *out, const struct db_roster_item *item);
+bool db_roster_item_get(struct slice *in, struct db_roster_item *item);
+
+/* SCRAM keys of one account for one hash (RFC 5802 section 3): binary salt, StoredKey, ServerKey
+ * and the iteration count. hash: "SHA-1" or "SHA-256". Packed one after the other. */
+struct db_scram {
+	struct slice hash;
+	uint32_t iterations;
+	struct slice salt;
+	struct slice stored_key;
+	struct slice server_key;
+};
+
+void db_scram_put(struct str *out, const struct db_scram *s);
+bool db_scram_get(struct slice *in, struct db_scram *s);
+
+#endif

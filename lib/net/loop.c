@@ -1,0 +1,261 @@
+#include "net/loop.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/xmem.h"
+
+struct loop {
+	uv_loop_t uv;
+	uv_check_t turn;
+	uv_idle_t idle;
+	bool idle_on;
+	struct monotime now;
+	uint64_t turns;
+};
+
+/* Every watch starts with its uv handle, so that one close callback serves all. */
+struct loop_fd {
+	union {
+		uv_handle_t handle;
+		uv_poll_t poll;
+	} uv;
+	void (*on_ready)(void *arg, int events);
+	void *arg;
+};
+
+struct loop_timer {
+	union {
+		uv_handle_t handle;
+		uv_timer_t timer;
+	} uv;
+	void (*on_timer)(void *arg);
+	void *arg;
+};
+
+struct loop_hook {
+	union {
+		uv_handle_t handle;
+		uv_prepare_t prepare;
+	} uv;
+	void (*on_turn)(void *arg);
+	void *arg;
+};
+
+struct loop_signal {
+	union {
+		uv_handle_t handle;
+		uv_signal_t signal;
+	} uv;
+	void (*on_signal)(void *arg);
+	void *arg;
+};
+
+static void on_close(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void on_turn_start(uv_check_t *c)
+{
+	struct loop *l = c->data;
+
+	l->now = monotime_now();
+	l->turns++;
+	if (l->idle_on) {
+		uv_idle_stop(&l->idle);
+		l->idle_on = false;
+	}
+}
+
+static void on_idle(uv_idle_t *i)
+{
+	(void)i;
+}
+
+struct loop *loop_new(void)
+{
+	struct loop *l = xcalloc(1, sizeof(*l));
+
+	check(uv_loop_init(&l->uv) == 0);
+	check(uv_check_init(&l->uv, &l->turn) == 0);
+	check(uv_idle_init(&l->uv, &l->idle) == 0);
+	l->turn.data = l;
+	l->idle.data = l;
+	l->now = monotime_now();
+	check(uv_check_start(&l->turn, on_turn_start) == 0);
+	return l;
+}
+
+void loop_free(struct loop **lp)
+{
+	struct loop *l = *lp;
+
+	*lp = NULL;
+	if (!l)
+		return;
+	uv_close((uv_handle_t *)&l->turn, NULL);
+	uv_close((uv_handle_t *)&l->idle, NULL);
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+	check(uv_loop_close(&l->uv) == 0);
+	free(l);
+}
+
+void loop_run(struct loop *l)
+{
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *l)
+{
+	uv_stop(&l->uv);
+}
+
+struct monotime loop_now(const struct loop *l)
+{
+	return l->now;
+}
+
+uint64_t loop_turns(const struct loop *l)
+{
+	return l->turns;
+}
+
+static int events_to_uv(int events)
+{
+	return (events & LOOP_READ ? UV_READABLE : 0) | (events & LOOP_WRITE ? UV_WRITABLE : 0);
+}
+
+static void on_poll(uv_poll_t *p, int status, int events)
+{
+	struct loop_fd *w = p->data;
+	int got = (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
+
+	/* An error is told as readable: the owner's read() meets it and knows best. */
+	w->on_ready(w->arg, status < 0 ? LOOP_READ : got);
+}
+
+struct loop_fd *loop_fd_new(struct loop *l, int fd, int events,
+			    void (*on_ready)(void *arg, int events), void *arg)
+{
+	struct loop_fd *w = xcalloc(1, sizeof(*w));
+
+	w->on_ready = on_ready;
+	w->arg = arg;
+	check(uv_poll_init(&l->uv, &w->uv.poll, fd) == 0);
+	w->uv.handle.data = w;
+	loop_fd_set(w, events);
+	return w;
+}
+
+void loop_fd_set(struct loop_fd *w, int events)
+{
+	if (events)
+		check(uv_poll_start(&w->uv.poll, events_to_uv(events), on_poll) == 0);
+	else
+		uv_poll_stop(&w->uv.poll);
+}
+
+void loop_fd_free(struct loop_fd **wp)
+{
+	if (*wp)
+		uv_close(&(*wp)->uv.handle, on_close);
+	*wp = NULL;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct loop_timer *w = t->data;
+
+	w->on_timer(w->arg);
+}
+
+struct loop_timer *loop_timer_new(struct loop *l, void (*cb)(void *arg), void *arg)
+{
+	struct loop_timer *t = xcalloc(1, sizeof(*t));
+
+	t->on_timer = cb;
+	t->arg = arg;
+	check(uv_timer_init(&l->uv, &t->uv.timer) == 0);
+	t->uv.handle.data = t;
+	return t;
+}
+
+void loop_timer_set(struct loop_timer *t, uint64_t after_ms, uint64_t repeat_ms)
+{
+	check(uv_timer_start(&t->uv.timer, on_timer, after_ms, repeat_ms) == 0);
+}
+
+void loop_timer_stop(struct loop_timer *t)
+{
+	uv_timer_stop(&t->uv.timer);
+}
+
+void loop_timer_free(struct loop_timer **tp)
+{
+	if (*tp)
+		uv_close(&(*tp)->uv.handle, on_close);
+	*tp = NULL;
+}
+
+static void on_prepare(uv_prepare_t *p)
+{
+	struct loop_hook *h = p->data;
+
+	h->on_turn(h->arg);
+}
+
+struct loop_hook *loop_hook_new(struct loop *l, void (*on_turn)(void *arg), void *arg)
+{
+	struct loop_hook *h = xcalloc(1, sizeof(*h));
+
+	h->on_turn = on_turn;
+	h->arg = arg;
+	check(uv_prepare_init(&l->uv, &h->uv.prepare) == 0);
+	h->uv.handle.data = h;
+	check(uv_prepare_start(&h->uv.prepare, on_prepare) == 0);
+	return h;
+}
+
+void loop_hook_free(struct loop_hook **hp)
+{
+	if (*hp)
+		uv_close(&(*hp)->uv.handle, on_close);
+	*hp = NULL;
+}
+
+void loop_wake(struct loop *l)
+{
+	if (l->idle_on)
+		return;
+	l->idle_on = true;
+	check(uv_idle_start(&l->idle, on_idle) == 0);
+}
+
+static void on_signal(uv_signal_t *s, int signum)
+{
+	struct loop_signal *w = s->data;
+
+	(void)signum;
+	w->on_signal(w->arg);
+}
+
+struct loop_signal *loop_signal_new(struct loop *l, int signum, void (*cb)(void *arg), void *arg)
+{
+	struct loop_signal *w = xcalloc(1, sizeof(*w));
+
+	w->on_signal = cb;
+	w->arg = arg;
+	check(uv_signal_init(&l->uv, &w->uv.signal) == 0);
+	w->uv.handle.data = w;
+	check(uv_signal_start(&w->uv.signal, on_signal, signum) == 0);
+	return w;
+}
+
+void loop_signal_free(struct loop_signal **sp)
+{
+	if (*sp)
+		uv_close(&(*sp)->uv.handle, on_close);
+	*sp = NULL;
+}

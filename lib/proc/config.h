@@ -1,0 +1,42 @@
+/*
+ * config - conf/roundhouse.conf as one typed, immutable struct; every key is a row of options.def.
+ *
+ * Parsed by libconfig. A refusal names file, line and reason. The whole file is judged before any
+ * of it is used (P3). Unknown keys and sections are refused, with the nearest known one.
+ */
+#ifndef PROC_CONFIG_H
+#define PROC_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define OPT_BOOL(section, key, field, def, help)	     bool field;
+#define OPT_INT(section, key, field, def, min, max, help)    int64_t field;
+#define OPT_STR(section, key, field, def, help)		     char *field;
+#define OPT_ENUM(section, key, field, def, choices, help)    char *field;
+#define OPT_LIST(section, key, field, def, help)	     char **field; /* NULL-terminated */
+struct config {
+#include "proc/options.def"
+};
+#undef OPT_BOOL
+#undef OPT_INT
+#undef OPT_STR
+#undef OPT_ENUM
+#undef OPT_LIST
+
+/* Reads and judges a file. On failure *out is NULL and why says "file:line: reason; what to do".
+ * A missing file is an error. */
+enum err config_load(struct config **out, const char *path, struct str *why);
+
+/* All defaults. */
+struct config *config_defaults(void);
+void config_free(struct config **cp);
+
+/* The commented example: every key with its help and its default. With cfg: its values. */
+void config_write(struct str *out, const struct config *cfg);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * xml_in - libxml2's verdict on a slice that the framer cut, and what routing needs to know of it.
+ *
+ * One push context per process, reset before every slice, re-created every XML_IN_RECYCLE slices
+ * or when its dictionary grows (MEASURED C: names stay for ever). Every slice is parsed inside a
+ * header that declares the stream's namespaces. Refuses: not well-formed, bad UTF-8, unbound
+ * prefixes (libxml2 does not), DTD, comment, PI, anything after the one element.
+ */
+#ifndef XMPP_XML_IN_H
+#define XMPP_XML_IN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/str.h"
+#include "xmpp/jid.h"
+#include "xmpp/xml_tree.h"
+
+struct xml_in;
+
+struct xml_in *xml_in_new(void);
+void xml_in_free(struct xml_in **xp);
+
+enum xml_verdict {
+	XML_OK,
+	XML_NOT_WELL_FORMED,
+	XML_BAD_NAMESPACE_PREFIX,
+	XML_RESTRICTED,
+	XML_UNSUPPORTED_ENCODING,
+	XML_STANZA_BAD, /* well-formed, but not a stanza we can take: see stanza_condition */
+};
+
+/* The stream header, as cut by the framer (XML declaration included). Slices are copies inside x,
+ * valid until the next call on x. */
+struct xml_stream_header {
+	struct slice ns;      /* of the root element */
+	struct slice name;    /* "stream" */
+	struct slice content; /* default namespace */
+	struct slice prefix;  /* of the root element: "stream", may be empty */
+	struct slice to, from, id, version, lang;
+};
+enum xml_verdict xml_in_header(struct xml_in *x, struct slice bytes, struct xml_stream_header *out);
+
+/* One first-level child as a tree (stream negotiation, SASL, bind). *out is the caller's to free.
+ * content_ns: the stream's default namespace; the prefix "stream" is bound as usual. */
+enum xml_verdict xml_in_tree(struct xml_in *x, struct slice bytes, const char *content_ns,
+			     struct xml_node **out);
+
+/* The root name and namespace of a first-level child, without building anything: what is it? */
+struct xml_name {
+	struct slice ns;
+	struct slice name;
+};
+enum xml_verdict xml_in_peek(struct xml_in *x, struct slice bytes, const char *content_ns,
+			     struct xml_name *out);
+
+/*
+ * A stanza on the hot path: judged, summarised and cut in one pass.
+ *
+ * inner = the bytes between the stanza's tags in a form that stands in any stream: a slice of the
+ * input when neither the stanza nor a direct child uses a prefix for, or redeclares, the content
+ * namespace and no prefix declared on the stanza is used inside; otherwise re-serialised (into a
+ * buffer of x). In inner, elements of the content namespace carry no xmlns: they take that of the
+ * stream they are written to (jabber:client, jabber:server, jabber:component:accept).
+ * Slices are valid until the next call on x or as long as bytes.
+ */
+struct stanza_in {
+	uint8_t kind;	     /* enum stanza_kind */
+	uint8_t type;	     /* enum stanza_type */
+	uint16_t flags;	     /* STANZA_* */
+	struct jid to;	     /* normalised; JID_NONE when absent; freed by stanza_in_clear() */
+	struct jid from;     /* as the peer claims; JID_NONE when absent */
+	struct slice id;     /* unescaped */
+	struct slice lang;   /* unescaped */
+	struct slice type_text; /* as written, for the error text */
+	struct slice inner;
+	struct slice children; /* packed child index, see stanza.h */
+	uint16_t nchildren;
+	bool root_is_stanza; /* false: not message/presence/iq of content_ns: nothing else is set */
+	/* XML_STANZA_BAD: the stanza error condition ("jid-malformed", "bad-request") and why;
+	 * kind, id and type are set so that the error can be answered. */
+	const char *condition;
+	const char *why;
+};
+
+enum xml_verdict xml_in_stanza(struct xml_in *x, struct slice bytes, const char *content_ns,
+			       struct stanza_in *out);
+void stanza_in_clear(struct stanza_in *s);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * session - the session manager: who is online under which JID, and what happens to a stanza.
+ *
+ * A plug-in of the router: no socket, no disk, no ZeroMQ, no clock of its own. It acts on the world
+ * only through struct session_host, which router/ provides, and is told everything through the
+ * functions below. Custody (who still owes what to whom) is the host's; session/ only decides.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/monotime.h"
+#include "base/slice.h"
+#include "base/str.h"
+#include "ipc/codec.h"
+
+struct session_manager;
+
+/* One stanza in custody, from acceptance until it is settled. Opaque here; counted by the host:
+ * while session_host.hold() is unanswered by release() it stays, whatever happens to deliveries. */
+struct custody_entry;
+
+/* A stanza as session/ passes it to the host: slices are borrowed for the call. */
+struct session_stanza {
+	uint8_t kind;
+	uint8_t type;
+	uint16_t flags;
+	struct slice from, to, id, lang, children, inner;
+};
+
+/* What came of an entry, when nobody got it: counted in the books of P1. */
+struct session_host {
+	/* Puts s on the outbound queue of session sid (which must exist): the entry is settled when
+	 * every delivery made from it is. e is the stanza being handled. */
+	void (*deliver)(void *ctx, struct custody_entry *e, uint64_t sid,
+			const struct session_stanza *s);
+
+	/* A stanza that the server itself makes in answer to e (a result, an error, a push): its
+	 * origin is derived from e's, so that a repeat after a crash is recognised. e may be NULL
+	 * for one made for no stanza (a presence of a lost session). */
+	void (*answer)(void *ctx, struct custody_entry *e, uint64_t sid,
+		       const struct session_stanza *s);
+
+	/* How e is to be counted if nothing was delivered from it (enum settled). */
+	void (*conclude)(void *ctx, struct custody_entry *e, uint8_t how, const char *rule);
+
+	void (*hold)(void *ctx, struct custody_entry *e);
+	void (*release)(void *ctx, struct custody_entry *e);
+
+	/* Tells the owner of sid: BOUND, BIND_REFUSED, CLOSE, BLOB. After close() the host treats
+	 * the session as gone at once: session_unbind() is NOT called back for it. */
+	void (*bound)(void *ctx, uint64_t sid, struct slice jid);
+	void (*bind_refused)(void *ctx, uint64_t sid, const char *condition, const char *text);
+	void (*close)(void *ctx, uint64_t sid, const char *condition, const char *text);
+	void (*blob)(void *ctx, uint64_t sid, struct slice blob);
+
+	/* A request to the datastore: body is one encoded DB_* record. done is called exactly once,
+	 * later, never inside store(): status ERR_OK with the answering record's type and body, or
+	 * ERR_TIMEOUT and the datastore's errors with type 0. */
+	void (*store)(void *ctx, struct slice body, uint32_t deadline_ms,
+		      void (*done)(void *arg, enum err status, uint16_t type, struct slice body),
+		      void *arg);
+
+	/* A domain that is served by another service on the bus: its session, 0 when unknown. */
+	uint64_t (*route)(void *ctx, struct slice domain);
+};
+
+struct session_config {
+	const char *const *domains; /* local domains, normalised; NULL-terminated; borrowed */
+	unsigned int sessions_per_user;
+	const char *resource_conflict; /* "replace", "reject", "rename" */
+	const char *software_name;     /* XEP-0092 */
+	const char *software_version;
+};
+
+struct session_manager *session_new(const struct session_host *host, void *ctx);
+void session_free(struct session_manager **mp);
+
+/* A new configuration (copied). Sessions of domains no longer served are closed. */
+void session_configure(struct session_manager *m, const struct session_config *cfg);
+
+/* An authenticated stream asks for a session (RFC 6120 7): bare JID, wished resource or empty. */
+void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, struct slice resource,
+		  struct slice conn, struct slice addr, struct monotime now);
+
+/* A session that existed before this router started (CUSTODY 5, 9). ERR_CONFLICT: the full JID is
+ * held by another sid; the host closes this one. */
+enum err session_announce(struct session_manager *m, uint64_t sid, struct slice full,
+			  struct slice conn, struct slice addr, struct slice blob,
+			  struct monotime now);
+
+/* The stream is gone; contacts are told. */
+void session_unbind(struct session_manager *m, uint64_t sid, struct slice reason,
+		    struct monotime now);
+
+/* A stanza from session sid. Its from is that session's full JID, whatever the peer wrote. */
+void session_stanza(struct session_manager *m, uint64_t sid, struct custody_entry *e,
+		    const struct msg_stanza *s, struct monotime now);
+
+/* A stanza from a domain's session (component, other server) whose from was checked by the host:
+ * to is a local domain. */
+void session_stanza_from(struct session_manager *m, struct slice from, struct custody_entry *e,
+			 const struct msg_stanza *s, struct monotime now);
+
+/* A delivery of e to sid failed or its session died (reason: a stanza error condition): judged by
+ * RFC 6121 8.5: another resource, or an error to the sender, or nothing. */
+void session_undelivered(struct session_manager *m, struct custody_entry *e, uint64_t sid,
+			 const struct session_stanza *s, const char *reason, struct monotime now);
+
+bool session_exists(const struct session_manager *m, uint64_t sid);
+struct slice session_jid(const struct session_manager *m, uint64_t sid); /* full; empty if none */
+bool session_is_local(const struct session_manager *m, struct slice domain);
+size_t session_count(const struct session_manager *m);
+
+/* `xmpp sessions [JID]`: one JSON object a line. bare empty = all. */
+void session_list(const struct session_manager *m, struct slice bare, struct str *out);
+
+/* `xmpp kick JID`: full or bare. How many were closed. */
+unsigned int session_kick(struct session_manager *m, struct slice jid, struct monotime now);
+
+#endif
