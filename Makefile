@@ -12,6 +12,7 @@ USES.cm-client     := cm-client xmpp ipc proc net base
 USES.xmpp          := cli/xmpp cli/common ipc xmpp proc net base
 USES.pki           := cli/pki cli/common base
 USES.echo          := tests/support/echo ipc proc net base
+USES.dummy         := tests/support/dummy proc net base
 PKGS.supervisor    := libconfig libuv
 PKGS.router        := libconfig libuv libzmq libxml-2.0 libidn
 PKGS.datastore     := libconfig libuv libzmq sqlite3
@@ -19,15 +20,17 @@ PKGS.cm-client     := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
 PKGS.xmpp          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
 PKGS.pki           := openssl
 PKGS.echo          := libconfig libuv libzmq
+PKGS.dummy         := libconfig libuv
 PKGS.bench         := openssl
 PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe
 PROGRAMS           := supervisor router datastore cm-client xmpp pki
-TEST_PROGRAMS      := echo
+TEST_PROGRAMS      := echo dummy
 
 DIRS := lib/base lib/net lib/xmpp lib/ipc lib/proc supervisor router session datastore cm-client \
-	cli/common cli/xmpp cli/pki tests/support tests/support/echo
+	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy
 
 CC       := gcc
+Q        := $(if $(VERBOSE),,@)
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	    -Wwrite-strings -Wpointer-arith -Wundef -Wformat=2 -Wimplicit-fallthrough
 CFLAGS.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -51,7 +54,8 @@ FORCE:
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC $<"
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 define archive_rule
@@ -65,7 +69,8 @@ archives = $(foreach u,$(1),$(B)/lib/$(subst /,_,$(u)).a)
 define program_rule
 $(B)/bin/$(1): $(B)/$(firstword $(USES.$(1)))/main.o $(call archives,$(USES.$(1)))
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$^ $$(shell pkg-config --libs $(PKGS.$(1)))
+	@echo "  LD $$@"
+	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $$(shell pkg-config --libs $(PKGS.$(1)))
 endef
 $(foreach p,$(PROGRAMS) $(TEST_PROGRAMS),$(eval $(call program_rule,$(p))))
 

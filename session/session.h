@@ -31,7 +31,8 @@ struct session_stanza {
 	struct slice from, to, id, lang, children, inner;
 };
 
-/* What came of an entry, when nobody got it: counted in the books of P1. */
+/* How session/ acts. The host copies what it keeps and does not call back into session/ from inside
+ * these, except session_undelivered() from inside close(). */
 struct session_host {
 	/* Puts s on the outbound queue of session sid (which must exist): the entry is settled when
 	 * every delivery made from it is. e is the stanza being handled. */
@@ -44,7 +45,8 @@ struct session_host {
 	void (*answer)(void *ctx, struct custody_entry *e, uint64_t sid,
 		       const struct session_stanza *s);
 
-	/* How e is to be counted if nothing was delivered from it (enum settled). */
+	/* How e is to be counted if nothing was delivered from it (enum settled): the books of P1.
+	 * rule is static text. */
 	void (*conclude)(void *ctx, struct custody_entry *e, uint8_t how, const char *rule);
 
 	void (*hold)(void *ctx, struct custody_entry *e);
@@ -66,6 +68,11 @@ struct session_host {
 
 	/* A domain that is served by another service on the bus: its session, 0 when unknown. */
 	uint64_t (*route)(void *ctx, struct slice domain);
+
+	/* Was e put on session sid's queue before? Asked only when e is judged a second time, so
+	 * that no resource gets a second copy. May be NULL: then receivers must recognise the
+	 * repeat by its origin (CUSTODY 6). */
+	bool (*had)(void *ctx, const struct custody_entry *e, uint64_t sid);
 };
 
 struct session_config {
@@ -87,7 +94,8 @@ void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, st
 		  struct slice conn, struct slice addr, struct monotime now);
 
 /* A session that existed before this router started (CUSTODY 5, 9). ERR_CONFLICT: the full JID is
- * held by another sid; the host closes this one. */
+ * held by another sid; ERR_NOTFOUND: its domain is not served; ERR_FORMAT: no full JID of a user.
+ * The host then closes this one. */
 enum err session_announce(struct session_manager *m, uint64_t sid, struct slice full,
 			  struct slice conn, struct slice addr, struct slice blob,
 			  struct monotime now);
@@ -106,7 +114,8 @@ void session_stanza_from(struct session_manager *m, struct slice from, struct cu
 			 const struct msg_stanza *s, struct monotime now);
 
 /* A delivery of e to sid failed or its session died (reason: a stanza error condition): judged by
- * RFC 6121 8.5: another resource, or an error to the sender, or nothing. */
+ * RFC 6121 8.5: another resource, or an error to the sender, or nothing. Not to be called for an
+ * entry of which another copy was delivered already. e = NULL: nothing happens. */
 void session_undelivered(struct session_manager *m, struct custody_entry *e, uint64_t sid,
 			 const struct session_stanza *s, const char *reason, struct monotime now);
 
@@ -115,8 +124,8 @@ struct slice session_jid(const struct session_manager *m, uint64_t sid); /* full
 bool session_is_local(const struct session_manager *m, struct slice domain);
 size_t session_count(const struct session_manager *m);
 
-/* `xmpp sessions [JID]`: one JSON object a line. bare empty = all. */
-void session_list(const struct session_manager *m, struct slice bare, struct str *out);
+/* `xmpp sessions [JID]`: one JSON object a line. jid: full, bare, or empty = all. */
+void session_list(const struct session_manager *m, struct slice jid, struct str *out);
 
 /* `xmpp kick JID`: full or bare. How many were closed. */
 unsigned int session_kick(struct session_manager *m, struct slice jid, struct monotime now);

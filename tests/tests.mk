@@ -2,11 +2,26 @@
 # executable tests/process|e2e/test_*.py|sh is one too. tests/run runs them all and sums up.
 TEST_SOURCES := $(sort $(shell find tests/unit tests/process tests/e2e -name 'test_*.c'))
 TEST_BINS    := $(TEST_SOURCES:%.c=$(B)/%)
-TEST_LIBS    := $(call archives,tests/support router session supervisor datastore cm-client cli/xmpp \
-		cli/common ipc xmpp proc net base)
+# What a unit test links follows its folder; every other test links everything.
+TEST_USES.base       := base
+TEST_USES.net        := net base
+TEST_USES.ipc        := ipc net base
+TEST_USES.xmpp       := xmpp ipc net base
+TEST_USES.proc       := proc net base
+TEST_USES.supervisor := supervisor proc net base
+TEST_USES.router     := router session ipc xmpp proc net base
+TEST_USES.session    := session ipc xmpp net base
+TEST_USES.datastore  := datastore ipc proc net base
+TEST_USES.cm-client  := cm-client xmpp ipc proc net base
+TEST_USES.cli        := cli/xmpp cli/pki cli/common ipc xmpp proc net base
+TEST_USES.all        := router session supervisor datastore cm-client cli/common ipc xmpp proc net base
+test_folder = $(word 2,$(subst /, ,$(patsubst $(B)/tests/unit/%,unit/%,$(1))))
+test_libs   = $(call archives,tests/support $(or $(TEST_USES.$(test_folder)),$(TEST_USES.all)))
 
-$(TEST_BINS): $(B)/tests/%: $(B)/tests/%.o $(TEST_LIBS)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group \
+.SECONDEXPANSION:
+$(TEST_BINS): $(B)/tests/%: $(B)/tests/%.o $$(call test_libs,$$@)
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(call test_libs,$@) -Wl,--end-group \
 		$(shell pkg-config --libs $(PKGS.test))
 
 tests: programs $(TEST_PROGRAMS:%=$(B)/bin/%) $(TEST_BINS)
@@ -22,7 +37,8 @@ FUZZ_DEPS    := $(wildcard lib/base/*.c lib/xmpp/*.c lib/ipc/codec.c lib/ipc/lin
 SECONDS ?= 30
 $(O)/fuzz/%: tests/fuzz/%.c $(FUZZ_DEPS)
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ \
+	@echo "  FUZZ $@"
+	$(Q)clang $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ \
 		$(shell pkg-config --libs libxml-2.0 libidn)
 fuzz: deps
 	@$(MAKE) --no-print-directory $(FUZZ_BINS)

@@ -229,6 +229,12 @@ bool codec_may_receive(uint16_t type, unsigned int roles)
 	return r && (r->to & roles);
 }
 
+bool codec_is_lazy(uint16_t type)
+{
+	return type == MSG_HELD || type == MSG_SETTLED || type == MSG_DELIVERED ||
+	       type == MSG_FORGET || type == MSG_PONG;
+}
+
 unsigned int codec_role(struct slice service)
 {
 	if (slice_is(service, "router"))

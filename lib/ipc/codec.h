@@ -72,6 +72,9 @@ const char *codec_name(uint16_t type);
 bool codec_may_send(uint16_t type, unsigned int roles);
 bool codec_may_receive(uint16_t type, unsigned int roles);
 
+/* A report that may ride on the next batch or wait for the 20 ms tick (DESIGN 4). */
+bool codec_is_lazy(uint16_t type);
+
 /* The role of a service by its name: "router", "datastore", "cli", "cm-*" and everything else
  * that attaches as an endpoint ("echo", "conference"). */
 unsigned int codec_role(struct slice service);

@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 #include "base/slice.h"
-#include "ipc/bus.h"
 #include "ipc/codec.h"
 
 struct hold;
 struct hold_session;
+struct link;
 
 struct hold_events {
 	/* A new stanza for this session's stream: write it, then call hold_delivered(). Slices are
@@ -30,7 +30,8 @@ struct hold_events {
 	void (*on_settled)(void *stream, uint64_t n, uint8_t how);
 };
 
-struct hold *hold_new(struct bus *bus, const struct hold_events *events);
+/* link: to the router (bus_link()), borrowed; it outlives the hold. */
+struct hold *hold_new(struct link *link, const struct hold_events *events);
 void hold_free(struct hold **hp);
 
 /* A session that has just got BOUND (jid: full JID or domain). stream is handed to the events. */
@@ -41,7 +42,7 @@ struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint
  * without a stream, until all it sent is settled; then it is gone. *sp becomes NULL. */
 void hold_end(struct hold_session **sp, const char *reason);
 
-/* As hold_end, but the router said CLOSE: no UNBIND. */
+/* As hold_end, because the router said CLOSE. */
 void hold_closed(struct hold_session **sp);
 
 /* Takes a stanza of the stream into custody and sends it: sid and n of m are filled in here.
@@ -51,6 +52,9 @@ uint64_t hold_send(struct hold_session *s, struct msg_stanza *m);
 /* Bytes accepted and not settled: above the session's share stop reading that stream. */
 size_t hold_unsettled(const struct hold_session *s);
 size_t hold_total(const struct hold *h);
+
+/* Delivered, and not yet forgotten by leave of the router: tends to 0 when idle. */
+size_t hold_reported(const struct hold_session *s);
 
 /* The stream has delivered everything up to q (CUSTODY, Words). */
 void hold_delivered(struct hold_session *s, uint64_t q);

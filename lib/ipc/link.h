@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "ipc/codec.h"
 
-#define LINK_HEADER_LEN 48
+#define LINK_HEADER_LEN 48 /* see link_header_put() */
 
 /* What a frame is; in its header. */
 enum link_frame { LINK_DATA = 0, LINK_CONTROL = 1, LINK_SYNC = 2 };
@@ -53,7 +53,10 @@ uint64_t link_peer_boot(const struct link *l); /* 0 before the first link_restar
 /* Opens the next record: the caller appends exactly one encoded record to the buffer returned,
  * then calls link_close_record(), which gives its sequence number. */
 struct str *link_open_record(struct link *l);
-uint64_t link_close_record(struct link *l);
+uint64_t link_close_record(struct link *l, uint16_t type);
+
+/* Appends one record that is encoded already. Returns its sequence number. */
+uint64_t link_put_encoded(struct link *l, uint16_t type, struct slice record);
 
 /* Bytes that may still be put before the window is full; 0 = stop reading your sources. */
 size_t link_room(const struct link *l);
@@ -68,8 +71,10 @@ uint64_t link_received(const struct link *l);  /* we have processed everything u
 bool link_next(struct link *l, bool force, struct slice *frame);
 void link_sent(struct link *l);
 
-/* Is there anything (records) waiting to be sent? Is a receipt owed, and how many bytes? */
+/* Is there anything (records) waiting to be sent? Is something of it not lazy (codec_is_lazy)? Is a
+ * receipt owed, and for how many bytes? */
 bool link_pending(const struct link *l);
+bool link_eager(const struct link *l);
 size_t link_receipt_owed(const struct link *l);
 
 /* Takes one DATA or SYNC frame of the peer. on_record is called for each new record in order; it
@@ -91,7 +96,7 @@ void link_header_put(struct str *out, const struct link_header *h);
 	static inline uint64_t link_put_##name(struct link *l, const struct msg_##name *m)         \
 	{                                                                                          \
 		msg_##name##_put(link_open_record(l), m);                                          \
-		return link_close_record(l);                                                       \
+		return link_close_record(l, (number));                                                      \
 	}
 #include "ipc/messages.def"
 #undef MSG

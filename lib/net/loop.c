@@ -4,11 +4,15 @@
 #include <uv.h>
 
 #include "base/check.h"
+#include "base/list.h"
 #include "base/xmem.h"
 
 struct loop {
 	uv_loop_t uv;
 	uv_check_t turn;
+	uv_prepare_t prepare;
+	struct list hooks[LOOP_LAST + 1];
+	struct list *next_hook; /* while hooks run: where to go on, mended by loop_hook_free() */
 	uv_idle_t idle;
 	bool idle_on;
 	struct monotime now;
@@ -35,10 +39,8 @@ struct loop_timer {
 };
 
 struct loop_hook {
-	union {
-		uv_handle_t handle;
-		uv_prepare_t prepare;
-	} uv;
+	struct list link;
+	struct loop *loop;
 	void (*on_turn)(void *arg);
 	void *arg;
 };
@@ -74,6 +76,23 @@ static void on_idle(uv_idle_t *i)
 	(void)i;
 }
 
+static void on_turn_end(uv_prepare_t *p)
+{
+	struct loop *l = p->data;
+
+	for (int stage = LOOP_FIRST; stage <= LOOP_LAST; stage++) {
+		struct list *head = &l->hooks[stage];
+
+		for (struct list *it = head->next; it != head; it = l->next_hook) {
+			struct loop_hook *h = list_entry(it, struct loop_hook, link);
+
+			l->next_hook = it->next;
+			h->on_turn(h->arg);
+		}
+	}
+	l->next_hook = NULL;
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *l = xcalloc(1, sizeof(*l));
@@ -81,10 +100,15 @@ struct loop *loop_new(void)
 	check(uv_loop_init(&l->uv) == 0);
 	check(uv_check_init(&l->uv, &l->turn) == 0);
 	check(uv_idle_init(&l->uv, &l->idle) == 0);
+	check(uv_prepare_init(&l->uv, &l->prepare) == 0);
+	for (int stage = LOOP_FIRST; stage <= LOOP_LAST; stage++)
+		list_init(&l->hooks[stage]);
 	l->turn.data = l;
+	l->prepare.data = l;
 	l->idle.data = l;
 	l->now = monotime_now();
 	check(uv_check_start(&l->turn, on_turn_start) == 0);
+	check(uv_prepare_start(&l->prepare, on_turn_end) == 0);
 	return l;
 }
 
@@ -97,6 +121,7 @@ void loop_free(struct loop **lp)
 		return;
 	uv_close((uv_handle_t *)&l->turn, NULL);
 	uv_close((uv_handle_t *)&l->idle, NULL);
+	uv_close((uv_handle_t *)&l->prepare, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	check(uv_loop_close(&l->uv) == 0);
 	free(l);
@@ -199,30 +224,34 @@ void loop_timer_free(struct loop_timer **tp)
 	*tp = NULL;
 }
 
-static void on_prepare(uv_prepare_t *p)
+struct loop_hook *loop_hook_new_at(struct loop *l, enum loop_stage stage,
+				   void (*on_turn)(void *arg), void *arg)
 {
-	struct loop_hook *h = p->data;
+	struct loop_hook *h = xcalloc(1, sizeof(*h));
 
-	h->on_turn(h->arg);
+	h->loop = l;
+	h->on_turn = on_turn;
+	h->arg = arg;
+	list_append(&l->hooks[stage], &h->link);
+	return h;
 }
 
 struct loop_hook *loop_hook_new(struct loop *l, void (*on_turn)(void *arg), void *arg)
 {
-	struct loop_hook *h = xcalloc(1, sizeof(*h));
-
-	h->on_turn = on_turn;
-	h->arg = arg;
-	check(uv_prepare_init(&l->uv, &h->uv.prepare) == 0);
-	h->uv.handle.data = h;
-	check(uv_prepare_start(&h->uv.prepare, on_prepare) == 0);
-	return h;
+	return loop_hook_new_at(l, LOOP_NORMAL, on_turn, arg);
 }
 
 void loop_hook_free(struct loop_hook **hp)
 {
-	if (*hp)
-		uv_close(&(*hp)->uv.handle, on_close);
+	struct loop_hook *h = *hp;
+
 	*hp = NULL;
+	if (!h)
+		return;
+	if (h->loop->next_hook == &h->link)
+		h->loop->next_hook = h->link.next;
+	list_remove(&h->link);
+	free(h);
 }
 
 void loop_wake(struct loop *l)

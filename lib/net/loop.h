@@ -46,7 +46,13 @@ void loop_timer_free(struct loop_timer **tp);
 /* on_turn runs once per turn, after the callbacks of that turn and before the loop sleeps: the
  * place to flush. loop_wake() makes the next turn start without sleeping. */
 struct loop_hook *loop_hook_new(struct loop *l, void (*on_turn)(void *arg), void *arg);
+/* Within a turn: FIRST (take from the bus), then NORMAL (write to sockets), then LAST (flush to the
+ * bus what the others made). */
+enum loop_stage { LOOP_FIRST, LOOP_NORMAL, LOOP_LAST };
+struct loop_hook *loop_hook_new_at(struct loop *l, enum loop_stage stage,
+				   void (*on_turn)(void *arg), void *arg);
 void loop_hook_free(struct loop_hook **hp);
+/* Only from a hook: from other callbacks it is not needed, hooks run before the loop sleeps. */
 void loop_wake(struct loop *l);
 
 struct loop_signal *loop_signal_new(struct loop *l, int signum, void (*on_signal)(void *arg),

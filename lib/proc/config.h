@@ -14,11 +14,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define OPT_BOOL(section, key, field, def, help)	     bool field;
-#define OPT_INT(section, key, field, def, min, max, help)    int64_t field;
-#define OPT_STR(section, key, field, def, help)		     char *field;
-#define OPT_ENUM(section, key, field, def, choices, help)    char *field;
-#define OPT_LIST(section, key, field, def, help)	     char **field; /* NULL-terminated */
+#define OPT_BOOL(section, key, field, def, help)	  bool field;
+#define OPT_INT(section, key, field, def, min, max, help) int64_t field;
+#define OPT_STR(section, key, field, def, help)		  char *field;
+#define OPT_ENUM(section, key, field, def, choices, help) char *field;
+#define OPT_LIST(section, key, field, def, help)	  char **field; /* NULL-terminated */
+#define OPT_NEEDS_RESTART(section, key)
 struct config {
 #include "proc/options.def"
 };
@@ -27,6 +28,9 @@ struct config {
 #undef OPT_STR
 #undef OPT_ENUM
 #undef OPT_LIST
+#undef OPT_NEEDS_RESTART
+
+#define CONFIG_PATH "conf/roundhouse.conf"
 
 /* Reads and judges a file. On failure *out is NULL and why says "file:line: reason; what to do".
  * A missing file is an error. */
@@ -36,7 +40,11 @@ enum err config_load(struct config **out, const char *path, struct str *why);
 struct config *config_defaults(void);
 void config_free(struct config **cp);
 
-/* The commented example: every key with its help and its default. With cfg: its values. */
-void config_write(struct str *out, const struct config *cfg);
+/* The commented example: every key with its help. With cfg: its values; those that are the default
+ * stand commented, except lists. What it writes with a cfg, config_load() reads back equal. */
+void config_format(struct str *out, const struct config *cfg);
+
+/* Names the first key that differs and cannot be changed by a reload, in why; false = none. */
+bool config_needs_restart(const struct config *old, const struct config *new, struct str *why);
 
 #endif

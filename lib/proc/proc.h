@@ -50,8 +50,8 @@ int proc_main(int argc, char **argv, const struct proc_program *program);
 struct loop *proc_loop(struct proc *p);
 const struct config *proc_config(const struct proc *p);
 const char *proc_instance(const struct proc *p); /* "cm-client-1" */
-const char *proc_service(const struct proc *p);  /* "cm-client" */
-const char *proc_token(const struct proc *p);    /* what HELLO carries; hex text */
+const char *proc_service(const struct proc *p);	 /* "cm-client" */
+const char *proc_token(const struct proc *p);	 /* what HELLO carries; hex text */
 
 /* A listening socket that the supervisor opened for this service, i = 0.. ; -1 at the end. Owned
  * by proc, non-blocking; several instances accept on the same one. *addr (if addr) = "ip:port". */

@@ -14,17 +14,18 @@
 #include <stdint.h>
 
 struct framer_limits {
-	uint32_t bytes; /* of one stanza or stream header */
-	uint16_t depth;
-	uint16_t attributes; /* of one element */
+	uint32_t bytes;	     /* of one stanza or stream header, from its '<' on */
+	uint16_t depth;	     /* of nested elements in a first-level child, itself counted */
+	uint16_t attributes; /* of one element, namespace declarations included */
 };
 
 enum framer_result {
 	FRAMER_MORE,	     /* everything consumed, nothing complete */
 	FRAMER_STREAM_OPEN,  /* [0, used) ends with the stream header's '>' */
-	FRAMER_STREAM_CLOSE, /* [0, used) ends with the closing stream tag */
+	FRAMER_STREAM_CLOSE, /* [0, used) ends with the closing stream tag (name not compared) */
 	FRAMER_ELEMENT,	     /* [0, used) ends a first-level child (leading white space included) */
-	FRAMER_SPACE,	     /* [0, used) is white space between children: keepalive */
+	FRAMER_SPACE,	     /* [0, used) is white space between children (or before the header,
+			      * or after the close) and all that was presented: keepalive */
 	FRAMER_NOT_XML,	     /* not-well-formed at offset used */
 	FRAMER_RESTRICTED,   /* restricted-xml: comment, PI, DTD */
 	FRAMER_TOO_BIG,	     /* policy-violation: bytes */
@@ -39,7 +40,7 @@ struct framer {
 	uint8_t state;
 	uint8_t quote;
 	uint8_t match; /* progress in "<![CDATA[", "]]>", "<?xml" */
-	bool header_done;
+	bool declared; /* the XML declaration was there */
 };
 
 /* A new stream (also after STARTTLS or SASL success). */

@@ -1,10 +1,12 @@
 /*
  * xml_in - libxml2's verdict on a slice that the framer cut, and what routing needs to know of it.
  *
- * One push context per process, reset before every slice, re-created every XML_IN_RECYCLE slices
- * or when its dictionary grows (MEASURED C: names stay for ever). Every slice is parsed inside a
- * header that declares the stream's namespaces. Refuses: not well-formed, bad UTF-8, unbound
- * prefixes (libxml2 does not), DTD, comment, PI, anything after the one element.
+ * One libxml2 context per struct xml_in, one struct xml_in per process (xml_push.h says how it is
+ * kept clean and small). Every slice is parsed inside a header that declares the stream's
+ * namespaces: the content namespace as default and "stream"; other prefixes of the peer's header
+ * are not bound. Refuses: not well-formed, bad UTF-8, unbound prefixes (libxml2 does not), DTD,
+ * comment, PI, entities but the predefined, anything beside the one element but white space before
+ * it.
  */
 #ifndef XMPP_XML_IN_H
 #define XMPP_XML_IN_H
@@ -66,22 +68,24 @@ enum xml_verdict xml_in_peek(struct xml_in *x, struct slice bytes, const char *c
  * Slices are valid until the next call on x or as long as bytes.
  */
 struct stanza_in {
-	uint8_t kind;	     /* enum stanza_kind */
-	uint8_t type;	     /* enum stanza_type */
-	uint16_t flags;	     /* STANZA_* */
-	struct jid to;	     /* normalised; JID_NONE when absent; freed by stanza_in_clear() */
-	struct jid from;     /* as the peer claims; JID_NONE when absent */
-	struct slice id;     /* unescaped */
-	struct slice lang;   /* unescaped */
+	uint8_t kind;		/* enum stanza_kind */
+	uint8_t type;		/* enum stanza_type */
+	uint16_t flags;		/* STANZA_* */
+	struct jid to;		/* normalised; JID_NONE when absent; freed by stanza_in_clear() */
+	struct jid from;	/* as the peer claims; JID_NONE when absent */
+	struct slice id;	/* unescaped; at most 1023 bytes */
+	struct slice lang;	/* unescaped; at most 63 bytes */
 	struct slice type_text; /* as written, for the error text */
 	struct slice inner;
 	struct slice children; /* packed child index, see stanza.h */
 	uint16_t nchildren;
 	bool root_is_stanza; /* false: not message/presence/iq of content_ns: nothing else is set */
-	/* XML_STANZA_BAD: the stanza error condition ("jid-malformed", "bad-request") and why;
-	 * kind, id and type are set so that the error can be answered. */
+	/* XML_STANZA_BAD: the stanza error condition ("jid-malformed", "bad-request") and why; the
+	 * rest is set as far as it goes, so that the error can be answered (but never one of type
+	 * error or result). */
 	const char *condition;
 	const char *why;
+	bool from_malformed; /* it is the from that is not a JID (stream error invalid-from) */
 };
 
 enum xml_verdict xml_in_stanza(struct xml_in *x, struct slice bytes, const char *content_ns,

@@ -9,8 +9,12 @@
 #include "base/slice.h"
 #include "base/str.h"
 
-/* Appends s escaped for character data or an attribute value in single or double quotes. */
+/* Appends s escaped for character data or an attribute value in single or double quotes. s is
+ * UTF-8; control characters, which XML cannot hold, become "?". */
 void xml_out_text(struct str *out, struct slice s);
+
+/* The same for attribute values whose TAB and LF must survive normalisation. */
+void xml_out_attr_value(struct str *out, struct slice s);
 
 /* Appends " name='value'", escaped. Nothing when value.data is NULL. */
 void xml_out_attr(struct str *out, const char *name, struct slice value);

@@ -1,0 +1,67 @@
+/*
+ * load_idle - connections that log in and stay: what each holds of the server's memory, and what
+ * all of them cost while nothing happens.
+ *
+ * Memory is the growth from the first tenth of the connections to all of them, so that what the
+ * server has once, whatever the number of connections, is not in it.
+ */
+#include "base/monotime.h"
+#include "bench/crew.h"
+#include "bench/load.h"
+#include "bench/tcp.h"
+
+static void rest(struct tcp *n, double seconds)
+{
+	struct monotime end = monotime_add_ms(monotime_now(), (uint64_t)(seconds * 1000));
+
+	while (monotime_before(monotime_now(), end))
+		tcp_turn(n, 50);
+}
+
+static bool fill(struct tcp *n, const struct opts *o, struct crew *crew, struct usage *grown)
+{
+	uint32_t first = o->count / 10 + 1;
+	struct usage before, after;
+
+	if (!crew_login(crew, first))
+		return false;
+	rest(n, o->warmup);
+	usage_take(&before, &o->server, true);
+	if (!crew_login(crew, o->count))
+		return false;
+	rest(n, o->warmup);
+	usage_take(&after, &o->server, true);
+	usage_between(grown, &before, &after);
+	return true;
+}
+
+bool load_idle(struct tcp *n, const struct opts *o, struct result *r)
+{
+	struct crew *crew = crew_new(n, o, o->count, NULL, NULL);
+	struct usage grown;
+	struct span span;
+	const char *why;
+	bool ok = fill(n, o, crew, &grown);
+
+	r->unit = "connection";
+	if (ok) {
+		span_begin(&span, o);
+		rest(n, o->seconds);
+		span_end(&span, r);
+		r->count = o->count;
+		r->idle_connections = o->count - (o->count / 10 + 1);
+		for (size_t i = 0; i < r->used.count; i++) {
+			for (size_t k = 0; k < grown.count; k++) {
+				if (grown.process[k].pid != r->used.process[i].pid)
+					continue;
+				r->used.process[i].rss = grown.process[k].rss;
+				r->used.process[i].pss = grown.process[k].pss;
+			}
+		}
+		uint32_t lost = crew_lost(crew, &why);
+		if (lost)
+			result_error(r, "%u connections were lost; %s", lost, why);
+	}
+	crew_free(&crew);
+	return ok;
+}

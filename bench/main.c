@@ -1,0 +1,66 @@
+/*
+ * xmpp-load - measures what messages, logins and idle connections cost an XMPP server.
+ *
+ * Speaks to any server: it shares nothing with Roundhouse but lib/base.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "bench/load.h"
+#include "bench/tcp.h"
+#include "bench/opts.h"
+#include "bench/report.h"
+
+static const struct {
+	const char *name;
+	bool (*run)(struct tcp *n, const struct opts *o, struct result *r);
+} loads[] = {
+	{"chat", load_chat},
+	{"pingpong", load_pingpong},
+	{"login", load_login},
+	{"idle", load_idle},
+};
+
+static bool run(struct tcp *n, const struct opts *o, struct result *r)
+{
+	for (size_t i = 0; i < sizeof loads / sizeof *loads; i++) {
+		if (strcmp(loads[i].name, o->load) == 0)
+			return loads[i].run(n, o, r);
+	}
+	fprintf(stderr, "%s: no such load; xmpp-load --help names them\n", o->load);
+	return false;
+}
+
+static void allow_many_files(void)
+{
+	struct rlimit rl;
+
+	getrlimit(RLIMIT_NOFILE, &rl);
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+int main(int argc, char **argv)
+{
+	static struct result result;
+	struct opts opts;
+
+	if (!opts_parse(&opts, argc, argv))
+		return 2;
+	signal(SIGPIPE, SIG_IGN);
+	allow_many_files();
+	struct tcp *n = tcp_new(&opts);
+	if (!n)
+		return 1;
+	bool ok = run(n, &opts, &result);
+	tcp_free(&n);
+	if (!ok)
+		return 1;
+	if (opts.json)
+		report_json(&opts, &result);
+	else
+		report_table(&opts, &result);
+	return result.errors ? 1 : 0;
+}

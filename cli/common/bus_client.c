@@ -1,0 +1,274 @@
+#include "cli/common/bus_client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/xmem.h"
+#include "ipc/bus.h"
+#include "net/loop.h"
+#include "proc/sup_client.h"
+
+/* Behind the datastore's own limit, so that its reason arrives before our deadline. */
+#define STORE_MARGIN_MS 500
+
+/* Lists are paged; this bounds what a broken router could make us keep. */
+#define LINES_MAX (256u * 1024 * 1024)
+
+/* The one question under way. */
+struct question {
+	uint16_t type; /* MSG_STORE, MSG_ADMIN; 0 = none */
+	uint64_t id;
+	struct slice command; /* ADMIN */
+	struct slice bytes;   /* ADMIN: args; STORE: the record */
+	struct bus_client_answer *answer;
+	bool put; /* on the link; a link that resumes brings it over by itself */
+	bool done;
+	enum err result;
+};
+
+struct bus_client {
+	char *dir;
+	struct sup_client *sup;
+	const char *instance, *token; /* the sup_client's */
+	struct loop *loop;
+	struct loop_timer *deadline;
+	struct bus *bus;
+	unsigned int deadline_ms;
+	uint64_t last_id;
+	struct question q;
+	bool was_up;
+};
+
+static void finish(struct bus_client *c, enum err result)
+{
+	c->q.done = true;
+	c->q.result = result;
+	loop_stop(c->loop);
+}
+
+static void put_question(struct bus_client *c)
+{
+	struct question *q = &c->q;
+	struct link *l = bus_link(c->bus);
+
+	str_reset(&q->answer->text);
+	str_reset(&q->answer->body);
+	if (q->type == MSG_STORE)
+		link_put_store(l, &(struct msg_store){bus_boot(c->bus), q->id,
+						      c->deadline_ms > 2 * STORE_MARGIN_MS
+							      ? c->deadline_ms - STORE_MARGIN_MS
+							      : c->deadline_ms,
+						      q->bytes});
+	else
+		link_put_admin(l, &(struct msg_admin){q->id, q->command, q->bytes});
+	bus_urgent(c->bus);
+	q->put = true;
+}
+
+/* A router that has never heard of us has not heard our question either. */
+static void on_up(void *arg, bool fresh)
+{
+	struct bus_client *c = arg;
+
+	if (c->q.type && !c->q.done && (fresh || !c->q.put))
+		put_question(c);
+	c->was_up = true;
+}
+
+static void on_stored(struct bus_client *c, struct slice body)
+{
+	struct question *q = &c->q;
+	struct msg_stored m;
+
+	if (msg_stored_get(body, &m) != ERR_OK) {
+		finish(c, ERR_FORMAT);
+		return;
+	}
+	if (m.op_boot != bus_boot(c->bus) || m.op_n != q->id)
+		return;
+	q->answer->status = (enum err)m.status;
+	str_add_slice(&q->answer->text, m.text);
+	str_add_slice(&q->answer->body, m.body);
+	finish(c, ERR_OK);
+}
+
+static void on_admin_reply(struct bus_client *c, struct slice body)
+{
+	struct question *q = &c->q;
+	struct msg_admin_reply m;
+
+	if (msg_admin_reply_get(body, &m) != ERR_OK) {
+		finish(c, ERR_FORMAT);
+		return;
+	}
+	if (m.req != q->id)
+		return;
+	q->answer->status = (enum err)m.status;
+	if (m.status != ERR_OK)
+		str_add_slice(&q->answer->text, m.text);
+	else
+		str_add_slice(&q->answer->body, m.text);
+	if (q->answer->body.len > LINES_MAX)
+		finish(c, ERR_TOOBIG);
+	else if (!m.more || m.status != ERR_OK)
+		finish(c, ERR_OK);
+}
+
+static void on_record(void *arg, uint16_t type, struct slice body)
+{
+	struct bus_client *c = arg;
+
+	if (c->q.done)
+		return;
+	if (type == MSG_STORED && c->q.type == MSG_STORE)
+		on_stored(c, body);
+	else if (type == MSG_ADMIN_REPLY && c->q.type == MSG_ADMIN)
+		on_admin_reply(c, body);
+}
+
+static void on_deadline(void *arg)
+{
+	finish(arg, ERR_TIMEOUT);
+}
+
+static const struct bus_events events = {.on_up = on_up, .on_record = on_record};
+
+static void explain_open(struct str *why, enum err e, const char *dir)
+{
+	switch (e) {
+	case ERR_CLOSED:
+		str_addf(why, "no server is running in %s; start it with 'supervisor -C %s start'",
+			 dir, dir);
+		break;
+	case ERR_AGAIN:
+		str_addf(why, "the router is not up; see 'supervisor -C %s status'", dir);
+		break;
+	case ERR_DENIED:
+		str_addf(why, "the supervisor in %s belongs to another user; run this as that user",
+			 dir);
+		break;
+	default:
+		str_addf(why,
+			 "the supervisor in %s did not give an identity on the bus (%s); see "
+			 "'supervisor -C %s status' and its log",
+			 dir, err_text(e), dir);
+	}
+}
+
+enum err bus_client_open(struct bus_client **out, const char *dir, struct str *why)
+{
+	struct bus_client *c = xcalloc(1, sizeof(*c));
+	enum err e;
+
+	*out = NULL;
+	c->dir = xstrdup(dir);
+	c->deadline_ms = BUS_CLIENT_DEADLINE_MS;
+	if (chdir(dir) != 0) {
+		str_addf(why, "instance directory %s: %s; make one with 'supervisor -C %s init'",
+			 dir, strerror(errno), dir);
+		bus_client_close(&c);
+		return ERR_IO;
+	}
+	e = sup_client_open(&c->sup, ".");
+	if (e == ERR_OK)
+		e = sup_client_token(c->sup, &c->instance, &c->token);
+	if (e != ERR_OK) {
+		explain_open(why, e, dir);
+		bus_client_close(&c);
+		return e;
+	}
+	*out = c;
+	return ERR_OK;
+}
+
+void bus_client_close(struct bus_client **cp)
+{
+	struct bus_client *c = *cp;
+
+	*cp = NULL;
+	if (!c)
+		return;
+	bus_close(&c->bus);
+	if (c->loop) {
+		loop_timer_free(&c->deadline);
+		loop_free(&c->loop);
+	}
+	sup_client_close(&c->sup);
+	free(c->dir);
+	free(c);
+}
+
+void bus_client_set_deadline(struct bus_client *c, unsigned int ms)
+{
+	c->deadline_ms = ms;
+}
+
+void bus_client_answer_clear(struct bus_client_answer *a)
+{
+	xwipe(a->body.data, a->body.len);
+	str_clear(&a->text);
+	str_clear(&a->body);
+	a->status = ERR_OK;
+}
+
+static void explain_failure(const struct bus_client *c, struct str *why)
+{
+	double seconds = c->deadline_ms / 1000.0;
+
+	str_reset(why);
+	if (c->q.result == ERR_TIMEOUT && !c->was_up)
+		str_addf(why,
+			 "the router did not accept this command within %g s; see "
+			 "'supervisor -C %s status' and 'supervisor -C %s logs router'",
+			 seconds, c->dir, c->dir);
+	else if (c->q.result == ERR_TIMEOUT)
+		str_addf(why,
+			 "no answer from the %s within %g s (it may still carry this out); see "
+			 "'supervisor -C %s status'",
+			 c->q.type == MSG_STORE ? "datastore" : "router", seconds, c->dir);
+	else
+		str_addf(why,
+			 "the answer was not understood (%s); is a service of another version "
+			 "running? 'supervisor -C %s restart all' starts the installed ones",
+			 err_text(c->q.result), c->dir);
+}
+
+/* Asks q and runs the loop until it is answered or the deadline has passed. */
+static enum err ask(struct bus_client *c, struct question q)
+{
+	c->q = q;
+	c->q.id = ++c->last_id;
+	if (!c->loop) {
+		c->loop = loop_new();
+		c->deadline = loop_timer_new(c->loop, on_deadline, c);
+	}
+	if (!c->bus)
+		c->bus = bus_open(c->loop, "run/bus/router", "cli", c->instance, c->token, &events,
+				  c);
+	else if (bus_is_up(c->bus))
+		put_question(c);
+	loop_timer_set(c->deadline, c->deadline_ms, 0);
+	loop_run(c->loop);
+	loop_timer_stop(c->deadline);
+	check(c->q.done);
+	if (c->q.result != ERR_OK)
+		explain_failure(c, &c->q.answer->text);
+	c->q.type = 0;
+	return c->q.result;
+}
+
+enum err bus_client_store(struct bus_client *c, struct slice record, struct bus_client_answer *out)
+{
+	return ask(c, (struct question){.type = MSG_STORE, .bytes = record, .answer = out});
+}
+
+enum err bus_client_admin(struct bus_client *c, const char *command, struct slice args,
+			  struct bus_client_answer *out)
+{
+	return ask(c, (struct question){.type = MSG_ADMIN,
+					.command = slice_str(command),
+					.bytes = args,
+					.answer = out});
+}

@@ -1,0 +1,441 @@
+#include "cm-client/c2s.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/xmem.h"
+#include "cm-client/c2s_service.h"
+
+#define BUS_PATH       "run/bus/router"
+#define DRAIN_TICK_MS   20
+#define DRAIN_LINGER_MS 500 /* for the peer's FIN: the supervisor waits for us */
+#define CERT_WARN_DAYS 14
+
+static struct c2s_conn *conn_of(struct list *l)
+{
+	return list_entry(l, struct c2s_conn, all);
+}
+
+/* Bus */
+
+static void on_up(void *arg, bool fresh)
+{
+	struct c2s *s = arg;
+
+	proc_ready(s->proc, true);
+	if (!fresh)
+		return;
+	hold_announce(s->hold);
+	c2s_keys_ask_again(s->keys);
+	list_each(it, &s->conns)
+	{
+		struct c2s_conn *c = conn_of(it);
+
+		if (c2s_stream_state(c->stream) == C2S_BINDING)
+			c2s_conn_ask_bind(c);
+	}
+}
+
+static struct c2s_conn *find_sid(struct c2s *s, uint64_t sid)
+{
+	return map64_find(&s->by_sid, sid);
+}
+
+static void on_bound(struct c2s *s, struct slice body)
+{
+	struct msg_bound m;
+	struct c2s_conn *c;
+
+	if (msg_bound_get(body, &m) != ERR_OK)
+		return;
+	c = find_sid(s, m.sid);
+	if (c && c2s_stream_state(c->stream) == C2S_BINDING)
+		c2s_conn_bound(c, m.epoch, m.jid);
+	else if (!c && !hold_find(s->hold, m.sid)) /* gave up or went away meanwhile */
+		link_put_unbind(bus_link(s->bus),
+				&(struct msg_unbind){m.sid, m.epoch, slice_str("gone")});
+}
+
+static void on_bind_refused(struct c2s *s, struct slice body)
+{
+	struct msg_bind_refused m;
+	struct c2s_conn *c;
+	char *condition, *text;
+
+	if (msg_bind_refused_get(body, &m) != ERR_OK)
+		return;
+	c = find_sid(s, m.sid);
+	if (!c || c2s_stream_state(c->stream) != C2S_BINDING)
+		return;
+	condition = xstrndup(m.condition.data, m.condition.len);
+	text = xstrndup(m.text.data, m.text.len);
+	c2s_conn_bind_refused(c, condition, text);
+	free(condition);
+	free(text);
+}
+
+static void on_close(struct c2s *s, struct slice body)
+{
+	struct msg_close m;
+	struct c2s_conn *c;
+	char *condition, *text;
+
+	if (msg_close_get(body, &m) != ERR_OK)
+		return;
+	c = find_sid(s, m.sid);
+	if (!c || !c->session || hold_epoch(c->session) != m.epoch)
+		return;
+	condition = xstrndup(m.condition.data, m.condition.len);
+	text = xstrndup(m.text.data, m.text.len);
+	c->router_closed = true;
+	c2s_conn_stop(c, condition, text);
+	free(condition);
+	free(text);
+}
+
+static void on_record(void *arg, uint16_t type, struct slice body)
+{
+	struct c2s *s = arg;
+
+	if (hold_record(s->hold, type, body))
+		return;
+	switch (type) {
+	case MSG_BOUND:
+		on_bound(s, body);
+		break;
+	case MSG_BIND_REFUSED:
+		on_bind_refused(s, body);
+		break;
+	case MSG_CLOSE:
+		on_close(s, body);
+		break;
+	case MSG_STORED:
+		c2s_keys_stored(s->keys, body);
+		break;
+	default:
+		log_warn("bus", "event=unexpected_record type=%s", codec_name(type));
+	}
+}
+
+static void add_stats(void *arg, struct str *out)
+{
+	const struct c2s *s = arg;
+
+	str_addf(out,
+		 "connections=%zu authenticated=%zu accepted=%llu refused=%llu logins=%llu "
+		 "logins_failed=%llu stanzas_in=%llu stanzas_out=%llu bytes_in=%llu "
+		 "bytes_out=%llu unsettled_bytes=%zu keys_waiting=%zu",
+		 s->limits.connections, s->limits.connections - s->limits.strangers,
+		 (unsigned long long)s->stats.accepted, (unsigned long long)s->stats.refused,
+		 (unsigned long long)s->stats.logins, (unsigned long long)s->stats.logins_failed,
+		 (unsigned long long)s->stats.stanzas_in, (unsigned long long)s->stats.stanzas_out,
+		 (unsigned long long)s->stats.bytes_in, (unsigned long long)s->stats.bytes_out,
+		 hold_total(s->hold), c2s_keys_waiting(s->keys));
+}
+
+static const struct bus_events bus_events = {
+	.on_up = on_up,
+	.on_record = on_record,
+	.add_stats = add_stats,
+};
+
+/* Custody */
+
+static void on_deliver(void *stream, const struct msg_deliver *m)
+{
+	c2s_conn_deliver(stream, m);
+}
+
+static void on_settled(void *stream, uint64_t n, uint8_t how)
+{
+	struct c2s_conn *c = stream;
+
+	(void)n;
+	(void)how;
+	/* Later, by the hook: this is called from inside custody. */
+	if (list_empty(&c->wait) && c->in.len > c->scanned)
+		list_append(&c->c2s->resume, &c->wait);
+	else if (list_empty(&c->wait))
+		c2s_update_reading(c);
+}
+
+static const struct hold_events hold_events = {
+	.on_deliver = on_deliver,
+	.on_settled = on_settled,
+};
+
+/* Once per turn */
+
+static void on_turn(void *arg)
+{
+	struct c2s *s = arg;
+	struct list *l;
+
+	while (!c2s_is_stalled(s) && (l = list_first(&s->stalled))) {
+		list_remove(l);
+		list_append(&s->resume, l);
+	}
+	while ((l = list_first(&s->resume))) {
+		list_remove(l);
+		c2s_feed_more(list_entry(l, struct c2s_conn, wait));
+	}
+	while ((l = list_first(&s->dead)))
+		c2s_conn_free(conn_of(l));
+}
+
+static void on_timer(void *arg)
+{
+	struct c2s *s = arg;
+	struct monotime now = monotime_now();
+	struct c2s_deadline *e;
+
+	s->timer_at.us = 0;
+	while ((e = c2s_deadlines_due(&s->deadlines, now)))
+		c2s_conn_deadline(list_entry(e, struct c2s_conn, deadline));
+	c2s_arm(s);
+}
+
+void c2s_arm(struct c2s *s)
+{
+	struct monotime at;
+
+	if (!c2s_deadlines_next(&s->deadlines, &at))
+		return;
+	if (s->timer_at.us && !monotime_before(at, s->timer_at))
+		return;
+	s->timer_at = at;
+	loop_timer_set(s->timer, monotime_ms_between(monotime_now(), at) + 1, 0);
+}
+
+static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer)
+{
+	c2s_conn_new(arg, fd, peer);
+}
+
+/* TLS */
+
+static struct tls_config tls_config(const struct config *cfg, const struct proc *p)
+{
+	return (struct tls_config){
+		.cert_fd = p ? proc_file(p, "tls.certificate") : -1,
+		.key_fd = p ? proc_file(p, "tls.key") : -1,
+		.cert_path = cfg->tls_certificate,
+		.key_path = cfg->tls_key,
+		.only_tls13 = strcmp(cfg->tls_min_version, "1.3") == 0,
+		.alpn = "xmpp-client",
+	};
+}
+
+/* On failure what stood before goes on. */
+static enum err load_tls(struct c2s *s, const struct config *cfg)
+{
+	struct tls_config tc = tls_config(cfg, s->proc);
+	struct str why = STR_INIT;
+	struct tls_ctx *t;
+	unsigned char secret[32];
+	enum err e = tls_ctx_new(&t, &tc, &why);
+
+	if (e != ERR_OK) {
+		log_err("-", "event=tls_failed reason=%s", log_quote(str_slice(&why)));
+		str_clear(&why);
+		return e;
+	}
+	tls_ctx_unref(&s->tls);
+	s->tls = t;
+	tls_ctx_secret(t, "c2s decoy keys", secret);
+	c2s_sasl_set_secret(s->sasl, secret);
+	xwipe(secret, sizeof(secret));
+	log_info("-", "event=certificate file=%s %s", log_quote(slice_str(cfg->tls_certificate)),
+		 tls_ctx_text(t));
+	if (tls_ctx_days_left(t) < CERT_WARN_DAYS)
+		log_warn("-",
+			 "event=certificate_expires days_left=%lld hint=\"renew it, then "
+			 "reload\"",
+			 (long long)tls_ctx_days_left(t));
+	return ERR_OK;
+}
+
+/* Program */
+
+static enum err load_settings(struct c2s *s, const struct config *cfg)
+{
+	struct str why = STR_INIT;
+	enum err e = c2s_settings_load(&s->settings, cfg, &why);
+
+	if (e != ERR_OK)
+		log_err("-", "event=config_refused reason=%s", log_quote(str_slice(&why)));
+	str_clear(&why);
+	s->limits.connections_max = (size_t)cfg->limit_connections;
+	s->limits.strangers_max = (size_t)cfg->limit_unauthenticated;
+	s->limits.strangers_per_address_max = (size_t)cfg->limit_unauthenticated_per_address;
+	return e;
+}
+
+static void listen_all(struct c2s *s)
+{
+	const char *addr;
+	int fd;
+
+	for (size_t i = 0; i < C2S_LISTENERS_MAX; i++) {
+		fd = proc_listener(s->proc, i, &addr);
+		if (fd < 0)
+			break;
+		s->listeners[s->nlisteners++] = listener_new(s->loop, fd, on_accept, s);
+		log_info("-", "event=listen addr=%s", addr);
+	}
+	if (s->nlisteners == 0)
+		log_warn("-", "event=no_listener hint=\"the supervisor passed no socket: see "
+			      "cm-client.listen\"");
+}
+
+static void init_lists(struct c2s *s)
+{
+	list_init(&s->conns);
+	list_init(&s->stalled);
+	list_init(&s->resume);
+	list_init(&s->dead);
+	map64_init(&s->by_sid);
+	c2s_deadlines_init(&s->deadlines);
+	c2s_limits_init(&s->limits);
+	c2s_effects_init(&s->fx);
+}
+
+enum err c2s_init(struct proc *p, void **state)
+{
+	struct c2s *s = xcalloc(1, sizeof(*s));
+	struct c2s_key_source source;
+
+	*state = s;
+	s->proc = p;
+	s->loop = proc_loop(p);
+	init_lists(s);
+	s->bus = bus_open(s->loop, BUS_PATH, proc_service(p), proc_instance(p), proc_token(p),
+			  &bus_events, s);
+	s->hold = hold_new(bus_link(s->bus), &hold_events);
+	s->keys = c2s_keys_new(s->bus);
+	source = c2s_keys_source(s->keys);
+	s->sasl = c2s_sasl_new(s->loop, &source, &c2s_conn_sasl_events);
+	s->xml = xml_in_new();
+	s->conn_set = conn_set_new(s->loop);
+	s->timer = loop_timer_new(s->loop, on_timer, s);
+	s->hook = loop_hook_new_at(s->loop, LOOP_FIRST, on_turn, s);
+	if (load_settings(s, proc_config(p)) != ERR_OK || load_tls(s, proc_config(p)) != ERR_OK)
+		return ERR_FORMAT;
+	listen_all(s);
+	return ERR_OK;
+}
+
+static void free_conns(struct list *conns)
+{
+	struct list *l;
+
+	while ((l = list_first(conns))) {
+		struct c2s_conn *c = conn_of(l);
+
+		c2s_conn_end_session(c, "stopped");
+		c2s_conn_free(c);
+	}
+}
+
+void c2s_deinit(void *state)
+{
+	struct c2s *s = state;
+
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->nlisteners; i++)
+		listener_free(&s->listeners[i]);
+	free_conns(&s->conns);
+	free_conns(&s->dead);
+	loop_hook_free(&s->hook);
+	loop_timer_free(&s->timer);
+	loop_timer_free(&s->drain_timer);
+	conn_set_free(&s->conn_set);
+	c2s_sasl_free(&s->sasl);
+	c2s_keys_free(&s->keys);
+	hold_free(&s->hold);
+	bus_close(&s->bus);
+	xml_in_free(&s->xml);
+	tls_ctx_unref(&s->tls);
+	map64_clear(&s->by_sid);
+	c2s_limits_clear(&s->limits);
+	c2s_effects_clear(&s->fx);
+	c2s_settings_clear(&s->settings);
+	free(s);
+}
+
+bool c2s_check(const struct config *cfg, char *why, size_t whylen)
+{
+	struct tls_config tc = tls_config(cfg, NULL);
+	struct c2s_settings settings = {0};
+	struct str reason = STR_INIT;
+	struct tls_ctx *t = NULL;
+	enum err e = c2s_settings_load(&settings, cfg, &reason);
+
+	if (e == ERR_OK) {
+		e = tls_ctx_new(&t, &tc, &reason);
+		/* Only the supervisor may read the key: it opens it before rights are dropped. */
+		if (e == ERR_DENIED)
+			e = ERR_OK;
+	}
+	if (e != ERR_OK)
+		snprintf(why, whylen, "%s", reason.data);
+	tls_ctx_unref(&t);
+	c2s_settings_clear(&settings);
+	str_clear(&reason);
+	return e == ERR_OK;
+}
+
+void c2s_on_reload(void *state, const struct config *old)
+{
+	struct c2s *s = state;
+
+	(void)old;
+	load_settings(s, proc_config(s->proc));
+	if (load_tls(s, proc_config(s->proc)) == ERR_OK)
+		proc_alarm(s->proc, NULL);
+	else
+		proc_alarm(s->proc, "the certificate or key could not be loaded: the old one "
+				    "is used; see the log");
+	list_each_safe(it, &s->conns)
+	{
+		struct c2s_conn *c = conn_of(it);
+		struct slice domain = c2s_stream_domain(c->stream);
+
+		if (domain.len && !c2s_settings_serves(&s->settings, domain))
+			c2s_conn_stop(c, "host-gone", "this domain is not served here any more");
+	}
+}
+
+/* Done when every stream is closed and what the clients had sent is settled: a stop loses nothing
+ * that was accepted. Without a router there is nobody to wait for. */
+static void on_drain_tick(void *arg)
+{
+	struct c2s *s = arg;
+
+	if (!list_empty(&s->conns) || !list_empty(&s->dead))
+		return;
+	if (bus_is_up(s->bus) &&
+	    (hold_total(s->hold) > 0 || link_unreceipted(bus_link(s->bus)) > 0))
+		return;
+	loop_timer_stop(s->drain_timer);
+	proc_drained(s->proc);
+}
+
+void c2s_drain(void *state)
+{
+	struct c2s *s = state;
+
+	if (s->draining)
+		return;
+	s->draining = true;
+	s->settings.wait_ms[C2S_DEADLINE_LINGER] = DRAIN_LINGER_MS;
+	for (size_t i = 0; i < s->nlisteners; i++)
+		listener_free(&s->listeners[i]);
+	s->nlisteners = 0;
+	log_info("-", "event=drain connections=%zu", s->limits.connections);
+	list_each_safe(it, &s->conns)
+		c2s_conn_stop(conn_of(it), "system-shutdown", "this server is stopping");
+	s->drain_timer = loop_timer_new(s->loop, on_drain_tick, s);
+	loop_timer_set(s->drain_timer, 0, DRAIN_TICK_MS);
+}

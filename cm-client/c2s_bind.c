@@ -1,0 +1,187 @@
+/*
+ * c2s_bind - resource binding (RFC 6120 7), the session IQ of RFC 3921 clients, and what is checked
+ * of each stanza of a bound stream.
+ */
+#include <stdlib.h>
+
+#include "base/xmem.h"
+#include "cm-client/c2s_core.h"
+#include "ipc/stanza_kinds.h"
+#include "xmpp/ns.h"
+#include "xmpp/xml_out.h"
+#include "xmpp/xml_tree.h"
+
+void c2s_bind_features(struct str *out)
+{
+	str_adds(out, "<bind xmlns='" NS_BIND "'/>"
+		      "<session xmlns='" NS_SESSION "'><optional/></session>");
+}
+
+static void iq_open(const struct c2s_stream *s, struct str *out, const char *type, struct slice id)
+{
+	str_addf(out, "<iq type='%s'", type);
+	xml_out_attr(out, "id", id);
+	xml_out_attr(out, "from", slice_str(s->domain));
+	if (s->full)
+		xml_out_attr(out, "to", slice_str(s->full));
+	str_addc(out, '>');
+}
+
+static void iq_error(const struct c2s_stream *s, struct c2s_effects *fx, struct slice id,
+		     const char *condition, const char *text)
+{
+	struct str *out = c2s_out(fx);
+
+	iq_open(s, out, "error", id);
+	stanza_error_write(out, stanza_error_find(slice_str(condition)), text);
+	str_adds(out, "</iq>");
+	c2s_out_end(fx);
+}
+
+static void ask_to_bind(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+			const struct xml_node *bind)
+{
+	const char *wish = xml_child_text(bind, NS_BIND, "resource");
+	const char *id = xml_attr(ev->tree, "id");
+	char resource[JID_PART_MAX + 1] = "";
+
+	if (!id) {
+		iq_error(s, fx, SLICE_NONE, "bad-request", "an IQ must have an id");
+		return;
+	}
+	if (wish && *wish && jid_prepare_resource(resource, slice_str(wish)) != ERR_OK) {
+		iq_error(s, fx, slice_str(id), "bad-request",
+			 "this cannot be a resource (RFC 7622 3.4)");
+		return;
+	}
+	free(s->bind_id);
+	s->bind_id = xstrdup(id);
+	str_adds(&fx->scratch, resource);
+	c2s_effect(fx, C2S_FX_BIND)->data = str_slice(&fx->scratch);
+	s->state = C2S_BINDING;
+}
+
+void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+{
+	const struct xml_node *bind = xml_child(ev->tree, NS_BIND, "bind");
+	const char *type = xml_attr(ev->tree, "type");
+
+	if (bind && xml_is(ev->tree, NS_CLIENT, "iq") && type && strcmp(type, "set") == 0)
+		ask_to_bind(s, ev, fx, bind);
+	else if (strcmp(ev->tree->ns, NS_CLIENT) == 0) /* RFC 6120 7.1 */
+		c2s_fail(s, ev, fx, "not-authorized", "bind a resource before you send stanzas");
+	else if (strcmp(ev->tree->ns, NS_STREAM) == 0)
+		c2s_end(s, fx, "peer-error", "the client sent a stream error");
+	else
+		c2s_fail(s, ev, fx, "unsupported-stanza-type", "this element is not expected here");
+}
+
+void c2s_on_bound(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+{
+	struct str *out = c2s_out(fx);
+
+	s->full = xstrndup(ev->jid.data, ev->jid.len);
+	iq_open(s, out, "result", slice_str(s->bind_id));
+	str_adds(out, "<bind xmlns='" NS_BIND "'><jid>");
+	xml_out_text(out, ev->jid);
+	str_adds(out, "</jid></bind></iq>");
+	c2s_out_end(fx);
+	free(s->bind_id);
+	s->bind_id = NULL;
+	s->state = C2S_BOUND;
+}
+
+void c2s_on_bind_refused(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+{
+	iq_error(s, fx, slice_str(s->bind_id), ev->condition, ev->text);
+	s->state = C2S_BINDABLE;
+}
+
+void c2s_on_bind_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+{
+	(void)ev;
+	iq_error(s, fx, slice_str(s->bind_id), "resource-constraint",
+		 "the router does not answer now: try again later");
+	s->state = C2S_BINDABLE;
+}
+
+/* RFC 6120 8.1.2.1: a client may leave 'from' out or name itself, bare or full. */
+static bool from_is_own(const struct c2s_stream *s, const struct jid *from)
+{
+	struct slice claimed;
+
+	if (!from->text)
+		return true;
+	claimed = jid_full(from);
+	return slice_is(claimed, s->full) || slice_is(claimed, s->bare);
+}
+
+/* Errors are never answered with errors, nor results (RFC 6120 8.3.1). */
+static void answer_bad_stanza(struct c2s_stream *s, const struct c2s_event *ev,
+			      struct c2s_effects *fx)
+{
+	const struct stanza_in *st = ev->stanza;
+	struct str *out = c2s_out(fx);
+
+	if (st->type == TYPE_ERROR || (st->kind == STANZA_IQ && st->type == TYPE_RESULT))
+		return;
+	str_addf(out, "<%s type='error'", stanza_kind_name(st->kind));
+	xml_out_attr(out, "id", st->id.len ? st->id : SLICE_NONE);
+	xml_out_attr(out, "from", slice_str(s->domain));
+	xml_out_attr(out, "to", slice_str(s->full));
+	str_addc(out, '>');
+	stanza_error_write(out, stanza_error_find(slice_str(st->condition)), st->why);
+	str_addf(out, "</%s>", stanza_kind_name(st->kind));
+	c2s_out_end(fx);
+}
+
+static bool payload_is(const struct stanza_in *st, const char *start, const char *ns)
+{
+	size_t len = strlen(start);
+
+	return st->inner.len >= len && memcmp(st->inner.data, start, len) == 0 &&
+	       memmem(st->inner.data, st->inner.len, ns, strlen(ns));
+}
+
+/* IQs that are this stream's own matter, whatever it is addressed to. */
+static bool answer_stream_iq(struct c2s_stream *s, const struct stanza_in *st,
+			     struct c2s_effects *fx)
+{
+	struct str *out = c2s_out(fx);
+
+	if (st->kind != STANZA_IQ || st->type != TYPE_SET)
+		return false;
+	if (st->to.text && !slice_is(jid_full(&st->to), s->domain) &&
+	    !slice_is(jid_full(&st->to), s->bare))
+		return false;
+	if (payload_is(st, "<session", NS_SESSION)) { /* RFC 3921 3; draft-cridland-xmpp-session */
+		iq_open(s, out, "result", st->id);
+		str_adds(out, "</iq>");
+		c2s_out_end(fx);
+		return true;
+	}
+	if (payload_is(st, "<bind", NS_BIND)) {
+		iq_error(s, fx, st->id, "not-allowed", "this stream has its resource already");
+		return true;
+	}
+	return false;
+}
+
+void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+{
+	const struct stanza_in *st = ev->stanza;
+
+	if (!st->root_is_stanza) {
+		c2s_fail(s, ev, fx, "unsupported-stanza-type",
+			 "a first-level element must be a message, presence or iq of " NS_CLIENT);
+		return;
+	}
+	if (!from_is_own(s, &st->from)) {
+		c2s_fail(s, ev, fx, "invalid-from", "the from attribute is not the address of this stream");
+		return;
+	}
+	if (ev->verdict == XML_STANZA_BAD)
+		answer_bad_stanza(s, ev, fx);
+	else if (!answer_stream_iq(s, st, fx))
+		c2s_effect(fx, C2S_FX_SEND);
+}

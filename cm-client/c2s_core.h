@@ -1,0 +1,54 @@
+/*
+ * c2s_core - what c2s_stream.c, c2s_auth.c and c2s_bind.c share; nobody else includes it.
+ */
+#ifndef CM_CLIENT_C2S_CORE_H
+#define CM_CLIENT_C2S_CORE_H
+
+#include "cm-client/c2s_stream.h"
+#include "xmpp/stanza_error.h"
+
+struct c2s_stream {
+	const struct c2s_rules *rules;
+	enum c2s_state state;
+	bool secure;
+	bool exporter;
+	bool unique;
+	bool open; /* our header of the present stream was sent */
+	unsigned int failures;
+	const char *mechanism; /* static; NULL before the first <auth/> */
+	char *domain;	       /* of the stream header; NULL before */
+	char *bare;
+	char *full;
+	char *bind_id; /* id of the IQ that asks for binding, while the router is asked */
+};
+
+/* Effects. c2s_out() is where bytes go; c2s_out_end() makes the write of what was added since. */
+struct str *c2s_out(struct c2s_effects *fx);
+void c2s_out_end(struct c2s_effects *fx);
+struct c2s_effect *c2s_effect(struct c2s_effects *fx, enum c2s_effect_kind kind);
+
+/* Says the stream error (with a header, if none was sent yet: RFC 6120 4.9.1.2) and closes. */
+void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+	      const char *condition, const char *text);
+
+/* Says </stream:stream> and closes. */
+void c2s_end(struct c2s_stream *s, struct c2s_effects *fx, const char *why, const char *text);
+
+/* c2s_auth.c (RFC 6120 6) */
+void c2s_auth_features(const struct c2s_stream *s, struct str *out);
+void c2s_on_auth(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_response(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_challenge(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_authenticated(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_auth_failed(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_auth_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+
+/* c2s_bind.c (RFC 6120 7, RFC 3921 3) */
+void c2s_bind_features(struct str *out);
+void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_bound(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_bind_refused(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_bind_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * c2s_effects - what the core of a stream decided, done in order; and the log's line for it.
+ */
+#include "base/log.h"
+#include "base/random.h"
+#include "cm-client/c2s_service.h"
+#include "ipc/stanza_kinds.h"
+
+static void start_tls(struct c2s_conn *c)
+{
+	conn_start_tls(c->conn, c->c2s->tls);
+}
+
+static void restart(struct c2s_conn *c)
+{
+	bool in = c2s_stream_bare(c->stream).len > 0;
+
+	framer_init(&c->framer, in ? &c->c2s->settings.after : &c->c2s->settings.before);
+}
+
+static void drop_login(struct c2s_conn *c)
+{
+	c2s_login_free(&c->login);
+}
+
+static void auth_start(struct c2s_conn *c, const struct c2s_effect *e)
+{
+	struct c2s_binding b = {0};
+
+	b.exporter_len = conn_binding_exporter(c->conn, b.exporter);
+	b.unique_len = conn_binding_unique(c->conn, b.unique);
+	drop_login(c);
+	c->login = c2s_login_new(c->c2s->sasl, e->name, c2s_stream_domain(c->stream), &b, c);
+	c2s_login_start(c->login, e->has_data, e->data);
+}
+
+static void ask_bind(struct c2s_conn *c, const struct c2s_effect *e)
+{
+	struct c2s *s = c->c2s;
+
+	c->sid = random_u64();
+	map64_put(&s->by_sid, c->sid, c);
+	str_reset(&c->wish);
+	str_add_slice(&c->wish, e->data);
+	c2s_conn_ask_bind(c);
+}
+
+static void send_stanza(struct c2s_conn *c, const struct stanza_in *st)
+{
+	struct msg_stanza m = {
+		.kind = st->kind,
+		.type = st->type,
+		.flags = st->flags,
+		.to = st->to.text ? jid_full(&st->to) : SLICE_NONE,
+		.id = st->id,
+		.lang = st->lang,
+		.children = st->children,
+		.inner = st->inner,
+	};
+
+	if (!st->to.text && st->kind != STANZA_PRESENCE) { /* RFC 6120 10.3 */
+		m.to = c2s_stream_bare(c->stream);
+		m.flags |= STANZA_TO_SELF;
+	}
+	hold_send(c->session, &m);
+}
+
+static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
+{
+	const char *text = e->text ? e->text : "";
+	uint64_t in = conn_read(c->conn);
+
+	drop_login(c);
+	conn_close(c->conn); /* flushes: what was delivered by that is told before the end */
+	log_info(c->name,
+		 "event=close condition=%s reason=\"%s\" stanzas_in=%llu stanzas_out=%llu "
+		 "bytes_in=%llu bytes_out=%llu",
+		 e->name, text, (unsigned long long)c->stanzas_in,
+		 (unsigned long long)c->stanzas_out, (unsigned long long)in,
+		 (unsigned long long)conn_queued(c->conn));
+	c2s_conn_end_session(c, e->name);
+}
+
+static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const struct c2s_effect *e)
+{
+	switch (e->kind) {
+	case C2S_FX_WRITE:
+		conn_write(c->conn, c->c2s->fx.bytes.data + e->from, e->len);
+		break;
+	case C2S_FX_START_TLS:
+		start_tls(c);
+		break;
+	case C2S_FX_RESTART:
+		restart(c);
+		break;
+	case C2S_FX_AUTH_START:
+		auth_start(c, e);
+		break;
+	case C2S_FX_AUTH_DATA:
+		c2s_login_data(c->login, e->data);
+		break;
+	case C2S_FX_AUTH_DROP:
+		drop_login(c);
+		break;
+	case C2S_FX_BIND:
+		ask_bind(c, e);
+		break;
+	case C2S_FX_SEND:
+		send_stanza(c, ev->stanza);
+		break;
+	case C2S_FX_CLOSE:
+		close_stream(c, e);
+		break;
+	}
+}
+
+static enum c2s_deadline_class class_of(enum c2s_state state)
+{
+	static const enum c2s_deadline_class classes[C2S_STATES] = {
+		[C2S_OPENING] = C2S_DEADLINE_TLS,    [C2S_OFFERED] = C2S_DEADLINE_TLS,
+		[C2S_SECURING] = C2S_DEADLINE_TLS,   [C2S_SECURED] = C2S_DEADLINE_LOGIN,
+		[C2S_LOGIN] = C2S_DEADLINE_LOGIN,    [C2S_CHECKING] = C2S_DEADLINE_ANSWER,
+		[C2S_ASKED] = C2S_DEADLINE_LOGIN,    [C2S_PROVEN] = C2S_DEADLINE_LOGIN,
+		[C2S_BINDABLE] = C2S_DEADLINE_LOGIN, [C2S_BINDING] = C2S_DEADLINE_ANSWER,
+		[C2S_BOUND] = C2S_DEADLINE_IDLE,     [C2S_CLOSED] = C2S_DEADLINE_LINGER,
+	};
+
+	return classes[state];
+}
+
+void c2s_set_deadline(struct c2s_conn *c)
+{
+	struct c2s *s = c->c2s;
+	enum c2s_deadline_class of = class_of(c2s_stream_state(c->stream));
+	uint64_t ms = s->settings.wait_ms[of];
+
+	if (ms == 0) {
+		c2s_deadline_clear(&c->deadline);
+		return;
+	}
+	c2s_deadline_set(&s->deadlines, &c->deadline, of, monotime_add_ms(loop_now(s->loop), ms));
+	c2s_arm(s);
+}
+
+void c2s_step(struct c2s_conn *c, struct c2s_event *ev)
+{
+	struct c2s *s = c->c2s;
+	enum c2s_state before = c2s_stream_state(c->stream), after;
+
+	if (c->dead)
+		return;
+	if (ev->kind != C2S_EV_STANZA)
+		ev->fresh = random_u64();
+	c2s_stream_step(c->stream, ev, &s->fx);
+	for (unsigned int i = 0; i < s->fx.count && !c->dead; i++)
+		do_effect(c, ev, &s->fx.item[i]);
+	after = c2s_stream_state(c->stream);
+	if (after != before && !c->dead) {
+		log_debug(c->name, "event=state on=%s from=%s to=%s", c2s_event_name(ev->kind),
+			  c2s_state_name(before), c2s_state_name(after));
+		if (class_of(after) != class_of(before))
+			c2s_set_deadline(c);
+	}
+}

@@ -1,0 +1,212 @@
+/*
+ * c2s_feed - bytes of a connection to events of its stream: framer, then libxml2 on the slice.
+ *
+ * Whole elements are judged where they lie in the shared read buffer; only what is unfinished, or
+ * may not be read now, is kept in the connection.
+ */
+#include "base/random.h"
+#include "cm-client/c2s_service.h"
+#include "xmpp/ns.h"
+#include "xmpp/xml_tree.h"
+
+static const char *verdict_condition(enum xml_verdict v)
+{
+	switch (v) {
+	case XML_BAD_NAMESPACE_PREFIX:
+		return "bad-namespace-prefix";
+	case XML_RESTRICTED:
+		return "restricted-xml";
+	case XML_UNSUPPORTED_ENCODING:
+		return "unsupported-encoding";
+	default:
+		return "not-well-formed";
+	}
+}
+
+static void broken(struct c2s_conn *c, const char *condition, const char *text)
+{
+	struct c2s_event ev = {.kind = C2S_EV_BROKEN, .condition = condition, .text = text};
+
+	c2s_step(c, &ev);
+}
+
+static void on_header(struct c2s_conn *c, struct slice bytes)
+{
+	struct xml_stream_header h;
+	enum xml_verdict v = xml_in_header(c->c2s->xml, bytes, &h);
+	struct c2s_event ev = {.kind = C2S_EV_HEADER, .header = &h};
+
+	if (v == XML_OK)
+		c2s_step(c, &ev);
+	else
+		broken(c, verdict_condition(v), "the stream header is not what XML allows here");
+}
+
+static bool only_space(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != ' ' && p[i] != '\n' && p[i] != '\r' && p[i] != '\t')
+			return false;
+	return true;
+}
+
+static void on_stanza(struct c2s_conn *c, struct slice bytes)
+{
+	struct stanza_in st = {0};
+	struct c2s_event ev = {.kind = C2S_EV_STANZA, .stanza = &st};
+
+	ev.verdict = xml_in_stanza(c->c2s->xml, bytes, NS_CLIENT, &st);
+	if (ev.verdict == XML_OK || ev.verdict == XML_STANZA_BAD) {
+		c->stanzas_in++;
+		c->c2s->stats.stanzas_in++;
+		c2s_step(c, &ev);
+	} else {
+		broken(c, verdict_condition(ev.verdict), "the stanza is not what XML allows here");
+	}
+	stanza_in_clear(&st);
+}
+
+static void on_tree(struct c2s_conn *c, struct slice bytes, bool pipelined)
+{
+	struct xml_node *tree = NULL;
+	enum xml_verdict v = xml_in_tree(c->c2s->xml, bytes, NS_CLIENT, &tree);
+	struct c2s_event ev = {.kind = C2S_EV_ELEMENT, .tree = tree, .pipelined = pipelined};
+
+	if (v == XML_OK)
+		c2s_step(c, &ev);
+	else
+		broken(c, verdict_condition(v), "the element is not what XML allows here");
+	xml_tree_free(&tree);
+}
+
+/* The text for a stream whose bytes the framer does not take. */
+static void on_framer_error(struct c2s_conn *c, enum framer_result r)
+{
+	if (r == FRAMER_NOT_XML)
+		broken(c, "not-well-formed", "this is not XML");
+	else if (r == FRAMER_RESTRICTED)
+		broken(c, "restricted-xml",
+		       "comments, processing instructions and DTDs are not allowed (RFC 6120 "
+		       "11.1)");
+	else if (r == FRAMER_TOO_BIG)
+		broken(c, "policy-violation", "the stanza is larger than this server takes");
+	else
+		broken(c, "policy-violation", "elements too deep or too many attributes");
+}
+
+static void on_frame(struct c2s_conn *c, enum framer_result r, struct slice bytes, bool pipelined)
+{
+	switch (r) {
+	case FRAMER_STREAM_OPEN:
+		on_header(c, bytes);
+		break;
+	case FRAMER_ELEMENT:
+		if (c2s_stream_state(c->stream) == C2S_BOUND)
+			on_stanza(c, bytes);
+		else
+			on_tree(c, bytes, pipelined);
+		break;
+	case FRAMER_STREAM_CLOSE:
+		c2s_step(c, &(struct c2s_event){.kind = C2S_EV_END});
+		break;
+	case FRAMER_SPACE:
+		break;
+	default:
+		on_framer_error(c, r);
+	}
+}
+
+bool c2s_is_stalled(const struct c2s *s)
+{
+	return link_room(bus_link(s->bus)) == 0 || hold_total(s->hold) >= s->settings.unsettled;
+}
+
+static bool may_read(const struct c2s_conn *c)
+{
+	enum c2s_state state = c2s_stream_state(c->stream);
+
+	if (c->dead || state == C2S_CLOSED || state == C2S_SECURING || c2s_state_is_waiting(state))
+		return false;
+	if (state != C2S_BOUND)
+		return true;
+	return hold_unsettled(c->session) < c->c2s->settings.session_unsettled &&
+	       !c2s_is_stalled(c->c2s);
+}
+
+/* Uses bytes from the front of [p, p + len), of which the framer saw the first c->scanned; returns
+ * how many are used. c->scanned is then that of the rest. */
+static size_t use(struct c2s_conn *c, const char *p, size_t len)
+{
+	size_t from = 0, seen = c->scanned;
+
+	while (seen < len && may_read(c)) {
+		size_t used = 0;
+		enum framer_result r = framer_step(&c->framer, p + seen, len - seen, &used);
+
+		seen += used;
+		if (r == FRAMER_MORE) {
+			seen = len;
+			break;
+		}
+		on_frame(c, r, slice_of(p + from, seen - from), !only_space(p + seen, len - seen));
+		from = seen;
+	}
+	c->scanned = seen - from;
+	return from;
+}
+
+void c2s_update_reading(struct c2s_conn *c)
+{
+	bool reads = may_read(c);
+
+	if (c->dead)
+		return;
+	/* During the handshake conn reads for itself. */
+	conn_pause(c->conn, !reads && c2s_stream_state(c->stream) != C2S_SECURING);
+	list_remove(&c->wait);
+	if (!reads && c2s_stream_state(c->stream) == C2S_BOUND && c2s_is_stalled(c->c2s))
+		list_append(&c->c2s->stalled, &c->wait);
+}
+
+static void keep_from(struct c2s_conn *c, size_t used)
+{
+	if (c->dead || c2s_stream_state(c->stream) == C2S_CLOSED)
+		used = c->in.len;
+	if (used == c->in.len) {
+		str_clear(&c->in);
+		c->scanned = 0;
+	} else {
+		str_consume(&c->in, used);
+	}
+}
+
+void c2s_feed(struct c2s_conn *c, const char *data, size_t len)
+{
+	size_t used = 0;
+
+	c->last_read = loop_now(c->c2s->loop);
+	c->feeding = true;
+	if (c->in.len == 0) {
+		used = use(c, data, len);
+		if (!c->dead && used < len && c2s_stream_state(c->stream) != C2S_CLOSED)
+			str_add(&c->in, data + used, len - used);
+		else
+			c->scanned = 0;
+	} else {
+		str_add(&c->in, data, len);
+		keep_from(c, use(c, c->in.data, c->in.len));
+	}
+	c->feeding = false;
+	c2s_update_reading(c);
+}
+
+void c2s_feed_more(struct c2s_conn *c)
+{
+	if (c->feeding || c->dead)
+		return;
+	c->feeding = true;
+	if (c->in.len > c->scanned)
+		keep_from(c, use(c, c->in.data, c->in.len));
+	c->feeding = false;
+	c2s_update_reading(c);
+}

@@ -1,0 +1,140 @@
+/*
+ * c2s_service - what the files of the shell share: the service and one connection of it. The core
+ * (c2s_stream) and the helpers do not include it.
+ *
+ *   c2s.c          start, stop, bus, listeners, timers        c2s_feed.c    bytes to events
+ *   c2s_conn.c     a connection's life, deadlines             c2s_effects.c effects carried out
+ *   c2s_settings.c configuration
+ */
+#ifndef CM_CLIENT_C2S_SERVICE_H
+#define CM_CLIENT_C2S_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "cm-client/c2s_deadlines.h"
+#include "cm-client/c2s_keys.h"
+#include "cm-client/c2s_limits.h"
+#include "cm-client/c2s_sasl.h"
+#include "cm-client/c2s_settings.h"
+#include "cm-client/c2s_stream.h"
+#include "ipc/bus.h"
+#include "ipc/hold.h"
+#include "net/conn.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "net/tls.h"
+#include "proc/proc.h"
+#include "xmpp/framer.h"
+#include "xmpp/xml_in.h"
+
+#define C2S_LISTENERS_MAX 16
+#define C2S_MARKS	  4
+
+struct c2s_stats {
+	uint64_t accepted;
+	uint64_t refused;
+	uint64_t logins;
+	uint64_t logins_failed;
+	uint64_t stanzas_in;
+	uint64_t stanzas_out;
+	uint64_t bytes_in; /* of connections that are gone */
+	uint64_t bytes_out;
+};
+
+struct c2s {
+	struct proc *proc;
+	struct loop *loop;
+	struct c2s_settings settings;
+	struct bus *bus;
+	struct hold *hold;
+	struct c2s_keys *keys;
+	struct c2s_sasl *sasl;
+	struct xml_in *xml;
+	struct conn_set *conn_set;
+	struct tls_ctx *tls;
+	struct listener *listeners[C2S_LISTENERS_MAX];
+	size_t nlisteners;
+	struct loop_hook *hook;
+	struct loop_timer *timer;
+	struct monotime timer_at; /* us 0 = not armed */
+	struct loop_timer *drain_timer;
+	struct c2s_deadlines deadlines;
+	struct c2s_limits limits;
+	struct c2s_effects fx; /* one step at a time */
+	struct list conns;
+	struct list stalled; /* not read because the bus or the total share is used up */
+	struct list resume;  /* may read again */
+	struct list dead;    /* to be freed at the end of the turn */
+	struct map64 by_sid; /* binding and bound */
+	struct c2s_stats stats;
+	uint64_t last_id;
+	struct monotime refusal_logged;
+	bool draining;
+};
+
+/* Up to here (number of queued bytes) delivery q reaches. */
+struct c2s_mark {
+	uint64_t q;
+	uint64_t upto;
+};
+
+struct c2s_conn {
+	struct list all;  /* c2s.conns or c2s.dead */
+	struct list wait; /* c2s.stalled or c2s.resume */
+	struct c2s_deadline deadline;
+	struct c2s *c2s;
+	struct conn *conn;
+	struct c2s_stream *stream;
+	struct c2s_login *login;
+	struct hold_session *session;
+	struct framer framer;
+	struct str in;	 /* bytes not used yet; empty when idle */
+	size_t scanned;	 /* of in, by the framer */
+	uint64_t sid;	 /* 0 = none */
+	struct str wish; /* resource asked for; empty but while the router is asked */
+	struct c2s_mark marks[C2S_MARKS];
+	unsigned int nmarks;
+	struct c2s_address address;
+	struct monotime last_read;
+	uint64_t id;
+	char *name; /* "c2s#41 juliet@localhost/x": the log's prefix */
+	char short_name[28];
+	uint64_t stanzas_in;
+	uint64_t stanzas_out;
+	bool stranger; /* counted as not logged in */
+	bool dead;
+	bool feeding; /* c2s_feed() is on the stack */
+	bool router_closed;
+};
+
+/* c2s_conn.c */
+void c2s_conn_new(struct c2s *s, int fd, const struct sockaddr_storage *peer);
+void c2s_conn_free(struct c2s_conn *c);
+void c2s_conn_deadline(struct c2s_conn *c); /* its deadline is over */
+void c2s_conn_set_name(struct c2s_conn *c);
+void c2s_conn_ask_bind(struct c2s_conn *c); /* also again, of a fresh router */
+void c2s_conn_bound(struct c2s_conn *c, uint64_t epoch, struct slice jid);
+void c2s_conn_bind_refused(struct c2s_conn *c, const char *condition, const char *text);
+void c2s_conn_end_session(struct c2s_conn *c, const char *reason);
+void c2s_conn_deliver(struct c2s_conn *c, const struct msg_deliver *m);
+void c2s_conn_stop(struct c2s_conn *c, const char *condition, const char *text);
+extern const struct c2s_sasl_events c2s_conn_sasl_events;
+
+/* c2s_feed.c */
+void c2s_feed(struct c2s_conn *c, const char *data, size_t len);
+void c2s_feed_more(struct c2s_conn *c);	     /* goes on with what was kept, if it may */
+void c2s_update_reading(struct c2s_conn *c); /* pauses or resumes the socket */
+bool c2s_is_stalled(const struct c2s *s);    /* nobody's stanzas are taken now */
+
+/* c2s_effects.c: one event through the core, its effects carried out. */
+void c2s_step(struct c2s_conn *c, struct c2s_event *ev);
+void c2s_set_deadline(struct c2s_conn *c); /* that of its state, from now */
+
+/* c2s.c */
+void c2s_arm(struct c2s *s); /* a deadline was set */
+
+#endif

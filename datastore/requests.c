@@ -1,0 +1,215 @@
+#include "datastore/requests.h"
+
+#include "datastore/accounts.h"
+#include "datastore/ops.h"
+#include "datastore/rosters.h"
+#include "ipc/codec.h"
+
+#define UPKEEP_ROWS 2000
+
+void request_out_clear(struct request_out *out)
+{
+	str_clear(&out->answer);
+	str_clear(&out->text);
+}
+
+void request_out_reset(struct request_out *out)
+{
+	str_reset(&out->answer);
+	str_reset(&out->text);
+}
+
+static enum err malformed(struct request_out *out)
+{
+	str_adds(&out->text, "the request is malformed");
+	return ERR_FORMAT;
+}
+
+static enum err no_account(struct request_out *out, enum err e)
+{
+	if (e == ERR_NOTFOUND)
+		str_adds(&out->text, "there is no such account");
+	return e;
+}
+
+static enum err done(struct request_out *out, enum err e)
+{
+	if (e == ERR_OK)
+		msg_db_done_put(&out->answer, &(struct msg_db_done){0});
+	return e;
+}
+
+static enum err roster_changed(struct request_out *out, enum err e, uint64_t version)
+{
+	if (e == ERR_OK)
+		msg_db_roster_changed_put(&out->answer,
+					  &(struct msg_db_roster_changed){.version = version});
+	return e;
+}
+
+static enum err run_account_add(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_account_add m;
+
+	if (msg_db_account_add_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out, accounts_add(in->db, m.user, m.domain, m.scram, in->now_ms, &out->text));
+}
+
+static enum err run_account_set(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_account_set m;
+	enum err e;
+
+	if (msg_db_account_set_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = accounts_set(in->db, m.user, m.domain, m.scram, &out->text);
+	return done(out, no_account(out, e));
+}
+
+static enum err run_account_del(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_account_del m;
+
+	if (msg_db_account_del_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out, no_account(out, accounts_del(in->db, m.user, m.domain)));
+}
+
+/* "SCRAM-SHA-256" to "SHA-256": one family at a time, never all keys at once. */
+static bool family(struct slice mechanism, struct slice *hash)
+{
+	static const char prefix[] = "SCRAM-";
+	size_t n = sizeof(prefix) - 1;
+
+	if (!slice_is(mechanism, "SCRAM-SHA-1") && !slice_is(mechanism, "SCRAM-SHA-256"))
+		return false;
+	*hash = slice_of(mechanism.data + n, mechanism.len - n);
+	return true;
+}
+
+static enum err run_account_get(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_account_get m;
+	struct msg_db_account a = {0};
+	struct slice hash = SLICE_NONE;
+	struct str keys = STR_INIT;
+	uint64_t id;
+	enum err e;
+
+	if (msg_db_account_get_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	if (m.mechanism.len && !family(m.mechanism, &hash)) {
+		str_adds(&out->text,
+			 "keys are kept for SCRAM-SHA-1 and SCRAM-SHA-256; ask for one");
+		return ERR_UNSUPPORTED;
+	}
+	a.user = m.user;
+	a.domain = m.domain;
+	e = accounts_id(in->db, m.user, m.domain, &id, &a.created);
+	if (e == ERR_OK && hash.len)
+		e = accounts_keys(in->db, id, hash, &keys);
+	if (e == ERR_OK) {
+		a.scram = str_slice(&keys);
+		msg_db_account_put(&out->answer, &a);
+	}
+	str_clear(&keys);
+	return no_account(out, e);
+}
+
+static enum err run_account_list(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_account_list m;
+	struct msg_db_accounts a = {0};
+	struct str list = STR_INIT;
+	bool more = false;
+	enum err e;
+
+	if (msg_db_account_list_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = accounts_list(in->db, m.domain, m.after, m.limit, &list, &a.count, &more);
+	if (e == ERR_OK) {
+		a.more = more;
+		a.list = str_slice(&list);
+		msg_db_accounts_put(&out->answer, &a);
+	}
+	str_clear(&list);
+	return e;
+}
+
+static enum err run_roster_get(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_roster_get m;
+	struct msg_db_roster r = {0};
+	struct str list = STR_INIT;
+	enum err e;
+
+	if (msg_db_roster_get_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = rosters_get(in->db, m.user, m.domain, &list, &r.count, &r.version);
+	if (e == ERR_OK) {
+		r.list = str_slice(&list);
+		msg_db_roster_put(&out->answer, &r);
+	}
+	str_clear(&list);
+	return no_account(out, e);
+}
+
+static enum err run_roster_set(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_roster_set m;
+	uint64_t version = 0;
+	enum err e;
+
+	if (msg_db_roster_set_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = rosters_set(in->db, m.user, m.domain, m.item, in->limits->max_roster_items, &version,
+			&out->text);
+	return roster_changed(out, e, version);
+}
+
+static enum err run_roster_del(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_roster_del m;
+	uint64_t version = 0;
+	enum err e;
+
+	if (msg_db_roster_del_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = rosters_del(in->db, m.user, m.domain, m.jid, &version, &out->text);
+	return roster_changed(out, e, version);
+}
+
+static enum err run_upkeep(const struct request_in *in, struct request_out *out)
+{
+	uint64_t keep = in->limits->ops_keep_ms;
+	enum err e = ops_prune(in->db, in->now_ms > keep ? in->now_ms - keep : 0,
+			       in->limits->ops_max_rows, UPKEEP_ROWS);
+
+	return done(out, e == ERR_OK ? ops_probe(in->db, in->now_ms) : e);
+}
+
+static const struct request table[] = {
+	[MSG_DB_ACCOUNT_ADD] = {.writes = true, .grows = true, .run = run_account_add},
+	[MSG_DB_ACCOUNT_SET] = {.writes = true, .grows = true, .run = run_account_set},
+	[MSG_DB_ACCOUNT_DEL] = {.writes = true, .run = run_account_del},
+	[MSG_DB_ACCOUNT_GET] = {.run = run_account_get},
+	[MSG_DB_ACCOUNT_LIST] = {.run = run_account_list},
+	[MSG_DB_ROSTER_GET] = {.run = run_roster_get},
+	[MSG_DB_ROSTER_SET] = {.writes = true, .grows = true, .run = run_roster_set},
+	[MSG_DB_ROSTER_DEL] = {.writes = true, .run = run_roster_del},
+};
+
+const struct request *requests_find(uint16_t type)
+{
+	if (type >= sizeof(table) / sizeof(table[0]) || !table[type].run)
+		return NULL;
+	return &table[type];
+}
+
+const struct request *requests_upkeep(void)
+{
+	static const struct request upkeep = {.writes = true, .run = run_upkeep};
+
+	return &upkeep;
+}

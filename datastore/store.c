@@ -1,0 +1,391 @@
+#include "datastore/store.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/xmem.h"
+#include "datastore/keyrate.h"
+#include "datastore/writer.h"
+#include "net/loop.h"
+
+#define QUEUE_OPS     20000
+#define QUEUE_BYTES   (64u * 1024 * 1024)
+#define TICK_MS	      1000
+#define UPKEEP_TICKS  60   /* without trouble; with it at every tick, to notice its end */
+#define UPKEEP_WRITES 1000 /* half of what it forgets at once */
+#define STALLED_MS    5000
+#define STALLED_TEXT \
+	"the disk of data/ has not finished a write for some seconds; see its load and health"
+
+struct store {
+	struct loop *loop;
+	struct store_options options;
+	const struct store_events *events;
+	void *arg;
+	struct writer *writer;
+	struct db *reader;
+	struct keyrate *keyrate;
+	struct loop_fd *done_watch;
+	struct loop_timer *tick;
+	uint64_t pending; /* writes under way, upkeep not counted */
+	uint64_t pending_bytes;
+	bool upkeep_pending;
+	unsigned int ticks;
+	uint64_t writes_at_upkeep;
+	struct monotime progress; /* when the writer last finished something, or was idle */
+	const char *alarm;
+	enum disk_state told;	  /* last state of the writer that was logged */
+	enum disk_state read_bad; /* last trouble of a read; DISK_OK after one that went well */
+	bool damaged;
+	struct {
+		uint64_t ops, reads, writes, repeats, errors;
+	} count;
+};
+
+static uint64_t wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void answer(struct store *s, uint64_t op_boot, uint64_t op_n, enum err status,
+		   const struct request_out *out)
+{
+	struct msg_stored m = {.op_boot = op_boot, .op_n = op_n, .status = (uint8_t)status};
+
+	if (status == ERR_OK)
+		m.body = str_slice(&out->answer);
+	else
+		m.text = out && out->text.len ? str_slice(&out->text) : slice_str(err_text(status));
+	/* NOTFOUND and CONFLICT are answers, the others are failures. */
+	if (status != ERR_OK && status != ERR_NOTFOUND && status != ERR_CONFLICT)
+		s->count.errors++;
+	s->events->on_answer(s->arg, &m);
+}
+
+static void refuse(struct store *s, const struct msg_store *m, enum err status, const char *text)
+{
+	struct request_out out = {STR_INIT, STR_INIT};
+
+	str_adds(&out.text, text);
+	answer(s, m->op_boot, m->op_n, status, &out);
+	request_out_clear(&out);
+}
+
+static void update_alarm(struct store *s, const struct writer_report *r)
+{
+	const char *text = NULL;
+
+	if (s->damaged)
+		text = disk_text(DISK_DAMAGED);
+	else if (r->state != DISK_OK)
+		text = disk_text(r->state);
+	else if (s->read_bad != DISK_OK)
+		text = disk_text(s->read_bad);
+	else if (r->queued && monotime_ms_between(s->progress, monotime_now()) > STALLED_MS)
+		text = STALLED_TEXT;
+	if (text == s->alarm)
+		return;
+	s->alarm = text;
+	s->events->on_alarm(s->arg, text);
+}
+
+static void log_state(struct store *s, const struct writer_report *r)
+{
+	if (r->state == s->told)
+		return;
+	s->told = r->state;
+	if (r->state == DISK_OK)
+		log_info("-", "event=disk state=ok free=%llu", (unsigned long long)r->free_bytes);
+	else
+		log_err("-", "event=disk state=%s free=%llu sqlite=%d errno=%d text=\"%s\"",
+			disk_name(r->state), (unsigned long long)r->free_bytes, r->code,
+			r->sys_errno, disk_text(r->state));
+}
+
+static void note_damage(struct store *s, enum disk_state state)
+{
+	if (state == DISK_DAMAGED && !s->damaged) {
+		s->damaged = true;
+		log_err("-", "event=damaged path=%s text=\"%s\"", s->options.path,
+			disk_text(DISK_DAMAGED));
+	}
+}
+
+static void log_account(const struct write_op *op)
+{
+	static const char *const events[] = {[MSG_DB_ACCOUNT_ADD] = "account_added",
+					     [MSG_DB_ACCOUNT_SET] = "account_keys_changed",
+					     [MSG_DB_ACCOUNT_DEL] = "account_removed"};
+	struct slice rest = str_slice(&op->body), user, domain;
+
+	if (op->status != ERR_OK || op->repeat || op->type >= sizeof(events) / sizeof(events[0]) ||
+	    !events[op->type] || !codec_get_str(&rest, &user) || !codec_get_str(&rest, &domain))
+		return;
+	log_info("-", "event=%s user=%s domain=%s", events[op->type], log_quote(user),
+		 log_quote(domain));
+}
+
+static void finish_op(struct store *s, struct write_op *op)
+{
+	if (op->op_boot) {
+		s->pending--;
+		s->pending_bytes -= op->body.len;
+		s->count.repeats += op->repeat;
+		log_account(op);
+		log_debug("-", "event=written type=%s op=%llx/%llu status=%s repeat=%d",
+			  codec_name(op->type), (unsigned long long)op->op_boot,
+			  (unsigned long long)op->op_n, err_name(op->status), op->repeat);
+		answer(s, op->op_boot, op->op_n, op->status, &op->out);
+	} else {
+		s->upkeep_pending = false;
+	}
+	write_op_free(&op);
+}
+
+static void on_done(void *arg, int events)
+{
+	struct store *s = arg;
+	bool had_pending = s->pending > 0;
+	struct writer_report r;
+	struct list done;
+
+	(void)events;
+	list_init(&done);
+	writer_collect(s->writer, &done);
+	writer_report(s->writer, &r);
+	s->progress = monotime_now();
+	log_state(s, &r);
+	note_damage(s, r.state);
+	/* What this batch did is unknown: nobody is answered, everybody repeats. */
+	if (r.state == DISK_FSYNC)
+		s->events->on_broken(s->arg);
+	list_each_safe(it, &done) finish_op(s, list_entry(it, struct write_op, link));
+	update_alarm(s, &r);
+	if (had_pending && s->pending == 0)
+		s->events->on_idle(s->arg);
+}
+
+static void submit(struct store *s, struct write_op *op)
+{
+	op->limits = s->options.limits;
+	op->now_ms = wall_ms();
+	if (s->pending == 0 && !s->upkeep_pending)
+		s->progress = monotime_now();
+	writer_submit_take(s->writer, op);
+}
+
+static void upkeep(struct store *s)
+{
+	if (s->upkeep_pending || s->damaged)
+		return;
+	s->upkeep_pending = true;
+	s->writes_at_upkeep = s->count.writes;
+	submit(s, write_op_new(0, 0, requests_upkeep(), SLICE_NONE));
+}
+
+static void on_tick(void *arg)
+{
+	struct store *s = arg;
+	struct writer_report r;
+	bool due = ++s->ticks % UPKEEP_TICKS == 0 && s->count.writes != s->writes_at_upkeep;
+
+	writer_report(s->writer, &r);
+	if (due || r.state != DISK_OK)
+		upkeep(s);
+	update_alarm(s, &r);
+}
+
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+}
+
+enum err store_open(struct store **out, struct loop *loop, const struct store_options *options,
+		    const struct store_events *events, void *arg, struct str *why)
+{
+	struct db *writing = NULL, *reading = NULL;
+	struct store *s;
+	char *dir;
+	enum err e = schema_open(&writing, options->path, options->check, why);
+
+	*out = NULL;
+	if (e == ERR_OK) {
+		e = db_open(&reading, options->path, DB_READER, why);
+		if (e != ERR_OK)
+			str_addf(why, " (%s, second connection); %s", options->path, err_text(e));
+	}
+	if (e != ERR_OK) {
+		db_close(&writing);
+		return e;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->loop = loop;
+	s->options = *options;
+	s->options.path = xstrdup(options->path);
+	s->events = events;
+	s->arg = arg;
+	s->reader = reading;
+	s->keyrate = keyrate_new();
+	dir = directory_of(options->path);
+	s->writer = writer_start_take(writing, dir, options->min_free);
+	free(dir);
+	s->done_watch = loop_fd_new(loop, writer_fd(s->writer), LOOP_READ, on_done, s);
+	s->tick = loop_timer_new(loop, on_tick, s);
+	loop_timer_set(s->tick, TICK_MS, TICK_MS);
+	upkeep(s); /* is there space? before the first request asks */
+	*out = s;
+	return ERR_OK;
+}
+
+void store_close(struct store **sp)
+{
+	struct store *s = *sp;
+
+	*sp = NULL;
+	if (!s)
+		return;
+	loop_timer_free(&s->tick);
+	loop_fd_free(&s->done_watch);
+	db_close(&s->reader);
+	writer_stop(&s->writer, !s->damaged);
+	keyrate_free(&s->keyrate);
+	free((char *)s->options.path);
+	free(s);
+}
+
+bool store_idle(const struct store *s)
+{
+	return s->pending == 0;
+}
+
+void store_set_options(struct store *s, const struct store_options *options)
+{
+	const char *path = s->options.path;
+	enum schema_check check = s->options.check;
+
+	s->options = *options;
+	s->options.path = path;
+	s->options.check = check;
+	writer_set_min_free(s->writer, options->min_free);
+}
+
+/* Keys leave for one user at a time, and not faster than people and their devices log in. */
+static bool may_read(struct store *s, uint16_t type, struct slice body)
+{
+	struct msg_db_account_get m;
+
+	if (type != MSG_DB_ACCOUNT_GET || msg_db_account_get_get(body, &m) != ERR_OK ||
+	    m.mechanism.len == 0)
+		return true;
+	if (keyrate_take(s->keyrate, m.user, m.domain, s->options.key_reads_per_minute,
+			 loop_now(s->loop)))
+		return true;
+	log_warn("-", "event=key_rate user=%s domain=%s text=\"more than %u logins a minute\"",
+		 log_quote(m.user), log_quote(m.domain), s->options.key_reads_per_minute);
+	return false;
+}
+
+static void do_read(struct store *s, const struct msg_store *m, const struct request *r,
+		    struct slice body)
+{
+	struct request_in in = {s->reader, body, wall_ms(), &s->options.limits};
+	struct request_out out = {STR_INIT, STR_INIT};
+	enum disk_state bad;
+	enum err e;
+
+	s->count.reads++;
+	db_trouble_clear(s->reader);
+	e = r->run(&in, &out);
+	bad = db_trouble(s->reader);
+	if (bad != s->read_bad) {
+		s->read_bad = bad;
+		if (bad != DISK_OK)
+			log_err("-", "event=read_failed state=%s sqlite=%d errno=%d text=\"%s\"",
+				disk_name(bad), db_trouble_code(s->reader),
+				db_trouble_errno(s->reader), disk_text(bad));
+	}
+	note_damage(s, bad);
+	/* What the tables concluded from a failing disk ("not found") is void. */
+	if (bad != DISK_OK)
+		refuse(s, m, disk_err(bad), disk_text(bad));
+	else
+		answer(s, m->op_boot, m->op_n, e, &out);
+	xwipe(out.answer.data, out.answer.len);
+	request_out_clear(&out);
+}
+
+static void do_write(struct store *s, const struct msg_store *m, uint16_t type,
+		     const struct request *r, struct slice body)
+{
+	struct write_op *op;
+
+	if (m->op_boot == 0) {
+		refuse(s, m, ERR_FORMAT, "a write needs an operation id");
+		return;
+	}
+	/* More writing makes damage worse, and a backup is due anyway. */
+	if (s->damaged) {
+		refuse(s, m, disk_err(DISK_DAMAGED), disk_text(DISK_DAMAGED));
+		return;
+	}
+	if (s->pending >= QUEUE_OPS || s->pending_bytes >= QUEUE_BYTES) {
+		refuse(s, m, ERR_AGAIN, "too many writes are waiting for the disk; try later");
+		return;
+	}
+	s->count.writes++;
+	op = write_op_new(m->op_boot, m->op_n, r, body);
+	op->type = type;
+	if (m->deadline_ms)
+		op->deadline = monotime_add_ms(loop_now(s->loop), m->deadline_ms);
+	submit(s, op);
+	s->pending++;
+	s->pending_bytes += body.len;
+	if (s->count.writes - s->writes_at_upkeep >= UPKEEP_WRITES)
+		upkeep(s);
+}
+
+void store_request(struct store *s, const struct msg_store *m)
+{
+	struct slice rest = m->body, body;
+	const struct request *r;
+	uint16_t type;
+
+	s->count.ops++;
+	if (codec_next(&rest, &type, &body) != ERR_OK || rest.len != 0) {
+		refuse(s, m, ERR_FORMAT, "the request is malformed");
+		return;
+	}
+	r = requests_find(type);
+	if (!r)
+		refuse(s, m, ERR_UNSUPPORTED,
+		       "the datastore does not know this request; is it older than its router?");
+	else if (r->writes)
+		do_write(s, m, type, r, body);
+	else if (!may_read(s, type, body))
+		refuse(s, m, ERR_AGAIN, "too many logins for this user; try again in a minute");
+	else
+		do_read(s, m, r, body);
+}
+
+void store_add_stats(struct store *s, struct str *out)
+{
+	struct writer_report r;
+
+	writer_report(s->writer, &r);
+	str_addf(out,
+		 "store_ops=%llu store_reads=%llu store_writes=%llu store_repeats=%llu "
+		 "store_commits=%llu store_queue=%llu store_errors=%llu store_free=%llu "
+		 "store_disk=%s",
+		 (unsigned long long)s->count.ops, (unsigned long long)s->count.reads,
+		 (unsigned long long)s->count.writes, (unsigned long long)s->count.repeats,
+		 (unsigned long long)r.commits, (unsigned long long)r.queued,
+		 (unsigned long long)s->count.errors, (unsigned long long)r.free_bytes,
+		 disk_name(s->damaged ? DISK_DAMAGED : r.state));
+}

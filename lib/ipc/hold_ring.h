@@ -1,0 +1,65 @@
+/*
+ * hold_ring - the two queues of a session in a connection manager, as pure data.
+ *
+ * hold_out: stanzas accepted from the stream by n = 1.. until each is settled, in any order.
+ * hold_in: what came from the router by q = 1.., its origins and whether it was delivered, until
+ * the router says that it may be forgotten, in order.
+ */
+#ifndef IPC_HOLD_RING_H
+#define IPC_HOLD_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+
+struct hold_out {
+	struct blob **slots; /* slot n % cap; NULL = settled */
+	size_t cap;	     /* power of two or 0 */
+	uint64_t base;	     /* the oldest unsettled n */
+	uint64_t next;
+};
+
+void hold_out_init(struct hold_out *o);
+void hold_out_clear(struct hold_out *o);
+uint64_t hold_out_next(const struct hold_out *o); /* the n that the next one will get */
+void hold_out_add_take(struct hold_out *o, struct blob *b);
+size_t hold_out_settle(struct hold_out *o, uint64_t n); /* its length; 0 when it was not there */
+bool hold_out_empty(const struct hold_out *o);
+/* The next unsettled one after *n (start with 0): *n and *b are set; false at the end. */
+bool hold_out_each(const struct hold_out *o, uint64_t *n, struct blob **b);
+
+struct hold_have {
+	uint64_t origin_sid;
+	uint64_t origin_n;
+	bool delivered;
+};
+
+struct hold_in {
+	struct hold_have *slots;
+	size_t cap;
+	uint64_t base; /* everything below is forgotten */
+	uint64_t done; /* everything below is delivered */
+	uint64_t next;
+};
+
+void hold_in_init(struct hold_in *i);
+void hold_in_clear(struct hold_in *i);
+uint64_t hold_in_base(const struct hold_in *i);
+uint64_t hold_in_next(const struct hold_in *i);
+void hold_in_add(struct hold_in *i, uint64_t origin_sid, uint64_t origin_n);
+const struct hold_have *hold_in_get(const struct hold_in *i, uint64_t q); /* base <= q < next */
+
+/* Is this origin among the numbers below `before`? */
+bool hold_in_has(const struct hold_in *i, uint64_t before, uint64_t origin_sid, uint64_t origin_n);
+
+/* Everything up to q (or q alone) is delivered. true when the gap-free prefix grew; *upto = it. */
+bool hold_in_deliver(struct hold_in *i, uint64_t q, uint64_t *upto);
+bool hold_in_deliver_one(struct hold_in *i, uint64_t q, uint64_t *upto);
+
+void hold_in_forget(struct hold_in *i, uint64_t q); /* everything up to q */
+size_t hold_in_reported(const struct hold_in *i);   /* delivered and not forgotten */
+void hold_in_drop_undelivered(struct hold_in *i);   /* the stream is gone */
+
+#endif

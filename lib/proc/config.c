@@ -1,0 +1,295 @@
+#include "proc/config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <libconfig.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/xmem.h"
+#include "proc/config_table.h"
+
+struct judge {
+	const char *path;
+	struct config *cfg;
+	struct str *why;
+};
+
+static void refuse(struct judge *j, const config_setting_t *s, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void refuse(struct judge *j, const config_setting_t *s, const char *fmt, ...)
+{
+	const char *file = config_setting_source_file(s);
+	va_list ap;
+
+	str_addf(j->why, "%s:%u: ", file ? file : j->path, config_setting_source_line(s));
+	va_start(ap, fmt);
+	str_vaddf(j->why, fmt, ap);
+	va_end(ap);
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Levenshtein distance; names longer than the row count as far away. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[64], la = strlen(a), lb = strlen(b);
+
+	if (la >= 64 || lb >= 64)
+		return 64;
+	for (size_t i = 0; i <= lb; i++)
+		row[i] = i;
+	for (size_t i = 1; i <= la; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t k = 1; k <= lb; k++) {
+			size_t up = row[k];
+
+			row[k] = min3(up + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
+			diagonal = up;
+		}
+	}
+	return row[lb];
+}
+
+/* The known name nearest to an unknown one: keys of the section, at top level sections too. */
+static const char *nearest(const char *section, const char *name)
+{
+	const char *best = NULL;
+	size_t best_d = SIZE_MAX;
+
+	for (size_t i = 0; i < config_table_len; i++) {
+		const struct config_option *o = &config_table[i];
+		const char *candidate = strcmp(o->section, section) == 0 ? o->key
+					: *section			 ? NULL
+									 : o->section;
+		size_t d = candidate ? distance(name, candidate) : SIZE_MAX;
+
+		if (d < best_d) {
+			best_d = d;
+			best = candidate;
+		}
+	}
+	return best;
+}
+
+static const struct config_option *option_find(const char *section, const char *key)
+{
+	for (size_t i = 0; i < config_table_len; i++)
+		if (strcmp(config_table[i].section, section) == 0 &&
+		    strcmp(config_table[i].key, key) == 0)
+			return &config_table[i];
+	return NULL;
+}
+
+static bool section_exists(const char *section)
+{
+	for (size_t i = 0; i < config_table_len; i++)
+		if (*section && strcmp(config_table[i].section, section) == 0)
+			return true;
+	return false;
+}
+
+static void refuse_unknown(struct judge *j, const config_setting_t *s, const char *section)
+{
+	const char *name = config_setting_name(s);
+	const char *near = nearest(section, name);
+
+	if (*section)
+		refuse(j, s, "unknown key \"%s\" in section \"%s\"", name, section);
+	else
+		refuse(j, s, "unknown %s \"%s\"", config_setting_is_group(s) ? "section" : "key",
+		       name);
+	str_addf(j->why, "; did you mean \"%s\"?", near ? near : "domains");
+}
+
+static bool take_bool(struct judge *j, const config_setting_t *s, const struct config_option *o)
+{
+	if (config_setting_type(s) != CONFIG_TYPE_BOOL) {
+		refuse(j, s, "%s must be true or false", o->key);
+		return false;
+	}
+	*(bool *)config_field(j->cfg, o) = config_setting_get_bool(s);
+	return true;
+}
+
+static bool take_int(struct judge *j, const config_setting_t *s, const struct config_option *o)
+{
+	int type = config_setting_type(s);
+	int64_t v;
+
+	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
+		refuse(j, s, "%s must be a whole number, without quotes", o->key);
+		return false;
+	}
+	v = type == CONFIG_TYPE_INT ? config_setting_get_int(s) : config_setting_get_int64(s);
+	if (v < o->min || v > o->max) {
+		refuse(j, s, "%s is %" PRId64 "; it must be from %" PRId64 " to %" PRId64, o->key,
+		       v, o->min, o->max);
+		return false;
+	}
+	*(int64_t *)config_field(j->cfg, o) = v;
+	return true;
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+	for (;;) {
+		size_t n = strcspn(choices, "|");
+
+		if (strlen(value) == n && memcmp(choices, value, n) == 0)
+			return true;
+		if (!choices[n])
+			return false;
+		choices += n + 1;
+	}
+}
+
+static bool take_str(struct judge *j, const config_setting_t *s, const struct config_option *o)
+{
+	char **field = config_field(j->cfg, o);
+
+	if (config_setting_type(s) != CONFIG_TYPE_STRING) {
+		refuse(j, s, "%s must be a text in \"quotes\"", o->key);
+		return false;
+	}
+	if (o->kind == CONFIG_KIND_ENUM && !is_choice(o->choices, config_setting_get_string(s))) {
+		refuse(j, s, "%s is \"%s\"; it must be one of %s", o->key,
+		       config_setting_get_string(s), o->choices);
+		return false;
+	}
+	free(*field);
+	*field = xstrdup(config_setting_get_string(s));
+	return true;
+}
+
+static void list_set(char ***field, char **list)
+{
+	for (char **p = *field; p && *p; p++)
+		free(*p);
+	free(*field);
+	*field = list;
+}
+
+static bool take_list(struct judge *j, const config_setting_t *s, const struct config_option *o)
+{
+	bool one = config_setting_type(s) == CONFIG_TYPE_STRING;
+	int n = one ? 1 : config_setting_length(s);
+	char **list = xcalloc((size_t)n + 1, sizeof(*list));
+
+	if (!one && !config_setting_is_array(s) && !config_setting_is_list(s))
+		goto bad;
+	for (int i = 0; i < n; i++) {
+		const config_setting_t *e = one ? s : config_setting_get_elem(s, (unsigned int)i);
+
+		if (config_setting_type(e) != CONFIG_TYPE_STRING)
+			goto bad;
+		list[i] = xstrdup(config_setting_get_string(e));
+	}
+	list_set(config_field(j->cfg, o), list);
+	return true;
+bad:
+	list_set(&list, NULL);
+	refuse(j, s, "%s must be a list of texts: [ \"a\", \"b\" ]", o->key);
+	return false;
+}
+
+static bool take(struct judge *j, const config_setting_t *s, const char *section)
+{
+	const struct config_option *o = option_find(section, config_setting_name(s));
+
+	if (!o) {
+		refuse_unknown(j, s, section);
+		return false;
+	}
+	switch (o->kind) {
+	case CONFIG_KIND_BOOL:
+		return take_bool(j, s, o);
+	case CONFIG_KIND_INT:
+		return take_int(j, s, o);
+	case CONFIG_KIND_STR:
+	case CONFIG_KIND_ENUM:
+		return take_str(j, s, o);
+	case CONFIG_KIND_LIST:
+		return take_list(j, s, o);
+	}
+	return false;
+}
+
+static bool judge_group(struct judge *j, const config_setting_t *group, const char *section)
+{
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s = config_setting_get_elem(group, (unsigned int)i);
+		const char *name = config_setting_name(s);
+
+		if (!*section && config_setting_is_group(s) && section_exists(name)) {
+			if (!judge_group(j, s, name))
+				return false;
+		} else if (!take(j, s, section)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What one row cannot say. */
+static bool judge_whole(struct judge *j)
+{
+	if (!j->cfg->domains[0]) {
+		str_addf(j->why, "%s: domains is empty; name at least one: domains = [ \"...\" ];",
+			 j->path);
+		return false;
+	}
+	if (j->cfg->restart_delay_min_ms > j->cfg->restart_delay_max_ms) {
+		str_addf(j->why,
+			 "%s: supervisor.restart_delay_min_ms is larger than restart_delay_max_ms; "
+			 "lower one or raise the other",
+			 j->path);
+		return false;
+	}
+	return true;
+}
+
+static bool parse(config_t *lc, const char *path, struct str *why)
+{
+	char *copy = xstrdup(path);
+	bool ok = false;
+
+	config_set_include_dir(lc, dirname(copy));
+	/* libconfig tells no reason for a file that it cannot open. */
+	if (access(path, R_OK) < 0) {
+		str_addf(why, "%s:0: cannot be read: %s; `supervisor init` makes a new instance",
+			 path, strerror(errno));
+	} else if (!config_read_file(lc, path)) {
+		str_addf(why, "%s:%d: %s", config_error_file(lc) ? config_error_file(lc) : path,
+			 config_error_line(lc), config_error_text(lc));
+	} else {
+		ok = true;
+	}
+	free(copy);
+	return ok;
+}
+
+enum err config_load(struct config **out, const char *path, struct str *why)
+{
+	struct judge j = {.path = path, .cfg = config_defaults(), .why = why};
+	config_t lc;
+	bool ok;
+
+	config_init(&lc);
+	ok = parse(&lc, path, why) && judge_group(&j, config_root_setting(&lc), "") &&
+	     judge_whole(&j);
+	config_destroy(&lc);
+	if (!ok)
+		config_free(&j.cfg);
+	*out = j.cfg;
+	return ok ? ERR_OK : ERR_FORMAT;
+}

@@ -1,0 +1,385 @@
+#include "proc/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xmem.h"
+#include "net/loop.h"
+#include "proc/crash.h"
+#include "proc/inherit.h"
+#include "proc/privs.h"
+#include "proc/proc_args.h"
+#include "proc/sup_conn.h"
+#include "proc/watchdog.h"
+
+struct proc {
+	const struct proc_program *program;
+	void *state; /* the program's */
+	struct loop *loop;
+	struct config *cfg;
+	struct inherit self;
+	struct sup_conn *sup; /* NULL: standalone */
+	struct watchdog *watchdog;
+	struct loop_signal *term, *interrupt;
+	bool draining;
+};
+
+static enum log_level level_of(const struct config *cfg)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+
+	log_level_parse(cfg->log_level, &level);
+	return level;
+}
+
+static void drop_rights(struct proc *p)
+{
+	struct str why = STR_INIT;
+
+	if (privs_drop(p->self.uid, p->self.gid, &why))
+		fatal("event=start_failed reason=\"%s\"", why.data);
+	str_clear(&why);
+}
+
+static void load_config(struct proc *p)
+{
+	struct str why = STR_INIT;
+	char more[512] = "";
+
+	if (config_load(&p->cfg, p->self.config, &why))
+		fatal("event=config_refused reason=%s", why.data);
+	if (p->program->check && !p->program->check(p->cfg, more, sizeof(more)))
+		fatal("event=config_refused reason=%s: %s", p->self.config, more);
+	str_clear(&why);
+	log_open(p->self.instance, STDERR_FILENO, level_of(p->cfg), p->cfg->log_json);
+}
+
+/* Without a supervisor nobody has taken the lock for us. */
+static void take_lock(struct proc *p)
+{
+	char *path = xasprintf("run/%s.lock", p->self.instance);
+	int fd;
+
+	mkdir("run", 0700);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fatal("event=start_failed reason=\"%s: %s\" next=\"name the instance directory "
+		      "with -C\"",
+		      path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		fatal("event=start_failed reason=\"%s runs already here (%s is locked)\" "
+		      "next=\"stop it first\"",
+		      p->self.instance, path);
+	inherit_add_fd(&p->self, INHERIT_LOCK, fd, "lock", NULL);
+	free(path);
+}
+
+static void write_pid(const struct proc *p)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	for (size_t i = 0; i < p->self.nfds; i++)
+		if (p->self.fds[i].kind == INHERIT_LOCK &&
+		    (ftruncate(p->self.fds[i].fd, 0) < 0 ||
+		     pwrite(p->self.fds[i].fd, text, (size_t)n, 0) != n))
+			log_warn("-",
+				 "event=lock_pid_unwritten reason=\"%s\" next=\"free disk space; "
+				 "the lock itself holds\"",
+				 strerror(errno));
+}
+
+static void open_standalone_file(struct proc *p, const char *name, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		inherit_add_fd(&p->self, INHERIT_FILE, fd, name, NULL);
+}
+
+static void setup_standalone(struct proc *p, const struct proc_args *a)
+{
+	take_lock(p);
+	for (size_t i = 0; i < a->nlisten; i++) {
+		if (fcntl(a->listen[i], F_SETFD, FD_CLOEXEC) < 0 ||
+		    fcntl(a->listen[i], F_SETFL, O_NONBLOCK) < 0)
+			fatal("event=start_failed reason=\"--listen %d is no open descriptor\" "
+			      "next=\"pass it open to this process\"",
+			      a->listen[i]);
+		inherit_add_fd(&p->self, INHERIT_LISTENER, a->listen[i], "standalone",
+			       "standalone");
+	}
+	open_standalone_file(p, "tls.certificate", p->cfg->tls_certificate);
+	open_standalone_file(p, "tls.key", p->cfg->tls_key);
+}
+
+static void tell_expected(struct proc *p, const struct proc_args *a)
+{
+	for (size_t i = 0; i < a->nexpect; i++) {
+		char *text = xstrdup(a->expect[i]), *service = strchr(text, ':');
+		char *token = service ? strchr(service + 1, ':') : NULL;
+
+		if (!token || !p->program->on_instance)
+			fatal("event=start_failed reason=\"--expect needs INSTANCE:SERVICE:TOKEN "
+			      "and the router\"");
+		*service++ = '\0';
+		*token++ = '\0';
+		p->program->on_instance(p->state, text, service, token);
+		free(text);
+	}
+}
+
+static void on_instance(void *arg, const char *instance, const char *service, const char *token)
+{
+	struct proc *p = arg;
+
+	if (p->program->on_instance)
+		p->program->on_instance(p->state, instance, service, token);
+}
+
+static void on_level(void *arg, const char *level)
+{
+	enum log_level l;
+
+	(void)arg;
+	if (!log_level_parse(level, &l))
+		return;
+	log_set_level(l);
+	log_info("-", "event=log_level level=%s", level);
+}
+
+/* The new files take the place of the old ones, which are put into old. */
+static void swap_files(struct proc *p, const struct inherit *in, struct inherit *old)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->self.nfds; i++) {
+		struct inherit_fd f = p->self.fds[i];
+
+		if (f.kind == INHERIT_FILE)
+			old->fds[old->nfds++] = f;
+		else
+			p->self.fds[kept++] = f;
+	}
+	p->self.nfds = kept;
+	for (size_t i = 0; i < in->nfds; i++)
+		inherit_add_fd(&p->self, in->fds[i].kind, in->fds[i].fd, in->fds[i].name,
+			       in->fds[i].addr);
+}
+
+static bool on_reload(void *arg, const struct inherit *in)
+{
+	struct proc *p = arg;
+	struct config *new, *old_cfg = p->cfg;
+	struct str why = STR_INIT;
+	struct inherit old;
+	char more[512] = "";
+
+	if (config_load(&new, in->config, &why) == ERR_OK && p->program->check &&
+	    !p->program->check(new, more, sizeof(more))) {
+		str_adds(&why, more);
+		config_free(&new);
+	}
+	if (!new) {
+		log_err("-", "event=reload_refused generation=%llu reason=%s",
+			(unsigned long long)in->generation, why.data);
+		sup_conn_applied(p->sup, in->generation, why.data);
+		str_clear(&why);
+		return false;
+	}
+	inherit_init(&old);
+	swap_files(p, in, &old);
+	p->self.generation = in->generation;
+	p->cfg = new;
+	log_open(p->self.instance, STDERR_FILENO, level_of(new), new->log_json);
+	watchdog_set(p->watchdog, (unsigned int)new->watchdog_ms);
+	if (p->program->on_reload)
+		p->program->on_reload(p->state, old_cfg);
+	config_free(&old_cfg);
+	for (size_t i = 0; i < old.nfds; i++)
+		close(old.fds[i].fd);
+	inherit_clear(&old);
+	log_info("-", "event=reloaded generation=%llu", (unsigned long long)in->generation);
+	sup_conn_applied(p->sup, in->generation, NULL);
+	return true;
+}
+
+static const struct sup_conn_events sup_events = {
+	.on_instance = on_instance,
+	.on_reload = on_reload,
+	.on_level = on_level,
+};
+
+static void on_term(void *arg)
+{
+	struct proc *p = arg;
+
+	if (p->draining)
+		return;
+	p->draining = true;
+	log_info("-", "event=draining");
+	if (p->program->drain)
+		p->program->drain(p->state);
+	else
+		proc_drained(p);
+}
+
+/* A service may hold as many connections as the system lets it. */
+static void raise_limits(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+static void prepare(struct proc *p, const struct proc_args *a)
+{
+	enum err e = inherit_take(&p->self);
+
+	if (e == ERR_FORMAT)
+		fatal("event=start_failed reason=\"cannot read what the supervisor passed on\" "
+		      "next=\"use a supervisor of the same build\"");
+	if (a->dir && chdir(a->dir) < 0)
+		fatal("event=start_failed reason=\"%s: %s\" next=\"name an instance directory with "
+		      "-C\"",
+		      a->dir, strerror(errno));
+	if (e == ERR_NOTFOUND) {
+		p->self.service = xstrdup(p->program->service);
+		p->self.instance = xstrdup(a->instance);
+		p->self.token = xstrdup(a->token ? a->token : "");
+		p->self.config = xstrdup(a->config ? a->config : CONFIG_PATH);
+	}
+	umask(0077);
+	drop_rights(p);
+	log_open(p->self.instance, STDERR_FILENO, LOG_LEVEL_INFO, false);
+	if (e == ERR_NOTFOUND && !a->standalone && !a->check_only)
+		fatal("event=start_failed reason=\"not started by a supervisor\" next=\"supervisor "
+		      "start, or --standalone for a test\"");
+}
+
+static int run(struct proc *p, const struct proc_args *a)
+{
+	p->loop = loop_new();
+	if (!a->standalone)
+		p->sup = sup_conn_new(p->loop, &p->self, &sup_events, p);
+	if (p->program->init(p, &p->state))
+		exit(EX_CONFIG);
+	tell_expected(p, a);
+	p->term = loop_signal_new(p->loop, SIGTERM, on_term, p);
+	p->interrupt = loop_signal_new(p->loop, SIGINT, on_term, p);
+	p->watchdog = watchdog_new(p->loop, (unsigned int)p->cfg->watchdog_ms);
+	loop_run(p->loop);
+	if (p->program->deinit)
+		p->program->deinit(p->state);
+	log_info("-", "event=stopped");
+	watchdog_free(&p->watchdog);
+	loop_signal_free(&p->term);
+	loop_signal_free(&p->interrupt);
+	sup_conn_free(&p->sup);
+	loop_free(&p->loop);
+	return 0;
+}
+
+int proc_main(int argc, char **argv, const struct proc_program *program)
+{
+	struct proc p = {.program = program};
+	struct proc_args a;
+	int rc = 0;
+
+	proc_args_parse(&a, argc, argv, program);
+	log_open(a.instance, STDERR_FILENO, LOG_LEVEL_INFO, false);
+	prepare(&p, &a);
+	load_config(&p);
+	if (!a.check_only) {
+		signal(SIGPIPE, SIG_IGN);
+		signal(SIGHUP, SIG_IGN);
+		crash_install(p.self.instance, STDERR_FILENO);
+		raise_limits();
+		if (a.standalone)
+			setup_standalone(&p, &a);
+		write_pid(&p);
+		log_info("-", "event=started service=%s generation=%llu", p.self.service,
+			 (unsigned long long)p.self.generation);
+		rc = run(&p, &a);
+	}
+	for (size_t i = 0; i < p.self.nfds; i++)
+		close(p.self.fds[i].fd);
+	inherit_clear(&p.self);
+	config_free(&p.cfg);
+	return rc;
+}
+
+struct loop *proc_loop(struct proc *p)
+{
+	return p->loop;
+}
+
+const struct config *proc_config(const struct proc *p)
+{
+	return p->cfg;
+}
+
+const char *proc_instance(const struct proc *p)
+{
+	return p->self.instance;
+}
+
+const char *proc_service(const struct proc *p)
+{
+	return p->self.service;
+}
+
+const char *proc_token(const struct proc *p)
+{
+	return p->self.token;
+}
+
+int proc_listener(const struct proc *p, size_t i, const char **addr)
+{
+	for (size_t k = 0; k < p->self.nfds; k++) {
+		const struct inherit_fd *f = &p->self.fds[k];
+
+		if (f->kind != INHERIT_LISTENER || i-- > 0)
+			continue;
+		if (addr)
+			*addr = f->addr;
+		return f->fd;
+	}
+	return -1;
+}
+
+int proc_file(const struct proc *p, const char *name)
+{
+	for (size_t i = 0; i < p->self.nfds; i++)
+		if (p->self.fds[i].kind == INHERIT_FILE && strcmp(p->self.fds[i].name, name) == 0)
+			return p->self.fds[i].fd;
+	return -1;
+}
+
+void proc_ready(struct proc *p, bool ready)
+{
+	if (p->sup)
+		sup_conn_ready(p->sup, ready);
+}
+
+void proc_alarm(struct proc *p, const char *text)
+{
+	if (p->sup)
+		sup_conn_alarm(p->sup, text);
+}
+
+void proc_drained(struct proc *p)
+{
+	loop_stop(p->loop);
+}

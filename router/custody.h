@@ -1,0 +1,128 @@
+/*
+ * custody - what the router holds, for whom, and who must still be told (CUSTODY 1, 2, 6, 8).
+ *
+ * Pure: no socket, no clock, no XML. An endpoint is one session on the bus (client or domain) with
+ * its outbound queue, numbered by q; an entry is one stanza from acceptance until it is settled; a
+ * delivery ties an entry to a place in an endpoint's queue. Records go straight onto the links of
+ * the peers (lib/ipc/link, pure as well). custody_turn() once a loop turn sends the reports.
+ */
+#ifndef ROUTER_CUSTODY_H
+#define ROUTER_CUSTODY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/str.h"
+#include "ipc/codec.h"
+#include "session/session.h"
+
+struct custody;
+struct custody_entry;
+struct custody_peer;
+struct endpoint;
+struct link;
+
+struct custody_limits {
+	size_t flight;	  /* bytes of one endpoint's queue that may be at its cm, undelivered */
+	size_t queue;	  /* bytes of one endpoint's queue in all; beyond = resource-constraint */
+};
+
+/* P1: accepted + announced + generated = delivered + stored + bounced + consumed + discarded + held */
+struct custody_books {
+	uint64_t accepted;
+	uint64_t announced; /* resent to a new router by those who hold them */
+	uint64_t generated;
+	uint64_t settled[6]; /* by enum settled */
+	uint64_t held;
+	uint64_t held_bytes;
+	uint64_t repeats; /* recognised by origin and not delivered again */
+};
+
+/* A delivery that will not happen: judge the stanza again. e is NULL when only the delivery is left
+ * (the stanza was known to an earlier router): nothing can be answered. */
+typedef void custody_undelivered_fn(void *ctx, struct custody_entry *e, uint64_t sid,
+				    const struct session_stanza *s, const char *reason);
+
+struct custody *custody_new(uint64_t boot, struct custody_limits limits,
+			    custody_undelivered_fn *undelivered, void *ctx);
+void custody_free(struct custody **cp);
+const struct custody_books *custody_books(const struct custody *c);
+
+/* A connection manager: its link is borrowed until custody_peer_dead(). */
+struct custody_peer *custody_peer_add(struct custody *c, struct link *link);
+struct link *custody_peer_link(const struct custody_peer *p);
+/* Calls fn for each endpoint of p; fn may end that one. */
+void custody_peer_each(struct custody_peer *p, void (*fn)(void *ctx, struct endpoint *ep), void *ctx);
+/* Its clients' endpoints are removed (see endpoint_remove), those of domains detached; nobody there
+ * needs reports any more. */
+void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *reason,
+		       struct monotime now);
+
+/* ERR-free: NULL when sid is taken. next_q: where its queue starts (1 for a new one). */
+struct endpoint *endpoint_add(struct custody *c, struct custody_peer *owner, uint64_t sid,
+			      uint64_t epoch, uint8_t kind, uint64_t next_q, struct slice jid);
+struct endpoint *endpoint_find(const struct custody *c, uint64_t sid);
+struct custody_peer *endpoint_owner(const struct endpoint *ep);
+uint64_t endpoint_sid(const struct endpoint *ep);
+uint64_t endpoint_epoch(const struct endpoint *ep);
+uint8_t endpoint_kind(const struct endpoint *ep);
+bool endpoint_ended(const struct endpoint *ep);
+struct slice endpoint_jid(const struct endpoint *ep);
+void endpoint_set_jid(struct endpoint *ep, struct slice jid);
+size_t endpoint_queued(const struct endpoint *ep); /* bytes not delivered */
+
+/* After a router start: number q of its queue at the cm. In order from base_q to next_q - 1. */
+void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_announce_have *m);
+
+/* All resends of all peers are in: what nobody claimed can be forgotten. */
+void custody_restored(struct custody *c);
+
+/* Does somebody who is gone already have this origin? Then it is not delivered again. */
+bool custody_was_delivered(const struct custody *c, uint64_t sid, uint64_t n);
+
+/* Was e answered (an error, a result) before this router started, and does its sender have that
+ * answer? Then it must not be handled again: e is concluded as bounced, true. */
+bool custody_was_answered(struct custody *c, struct custody_entry *e, struct endpoint *sender);
+
+/* The session is over: what it was not delivered is judged again (undelivered), what it sent lives
+ * on. Reports for it still go to its cm. ep is invalid afterwards. */
+void endpoint_remove(struct custody *c, struct endpoint *ep, const char *reason);
+
+/* A domain's session whose service died is detached: its queue waits for the next session of that
+ * domain (CUSTODY 14), which takes it over under its own sid, numbered from 1. */
+bool endpoint_detached(const struct endpoint *ep);
+void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer *owner,
+		     uint64_t sid);
+/* Calls fn for each endpoint detached before `before`; fn ends it. */
+void custody_each_detached(struct custody *c, struct monotime before,
+			   void (*fn)(void *ctx, struct endpoint *ep), void *ctx);
+
+/* Its cm has said the last of it (UNBIND): an ended endpoint is freed once nothing is owed. */
+void endpoint_unbound(struct custody *c, struct endpoint *ep);
+
+/* Takes stanza n of ep into custody. resent: it comes after an announcement. NULL: a repeat, dealt
+ * with. The caller handles it and then calls custody_handled(). */
+struct custody_entry *custody_accept(struct custody *c, struct endpoint *ep, uint64_t n,
+				     size_t bytes, bool resent);
+void custody_handled(struct custody *c, struct custody_entry *e);
+uint64_t custody_entry_sender(const struct custody_entry *e);
+uint64_t custody_entry_number(const struct custody_entry *e); /* n of its origin */
+
+/* What session_host promises (session/session.h). */
+void custody_deliver(struct custody *c, struct custody_entry *e, struct endpoint *ep,
+		     const struct session_stanza *s);
+void custody_answer(struct custody *c, struct custody_entry *e, struct endpoint *ep,
+		    const struct session_stanza *s);
+void custody_conclude(struct custody_entry *e, uint8_t how);
+void custody_hold(struct custody_entry *e);
+void custody_release(struct custody *c, struct custody_entry *e);
+
+/* Reports from the cm that owns ep. */
+void custody_delivered(struct custody *c, struct endpoint *ep, uint64_t q);
+void custody_undeliverable(struct custody *c, struct endpoint *ep, uint64_t q, const char *reason);
+
+/* Once a loop turn: HELD, FORGET, what waited for room, what did not fit. */
+void custody_turn(struct custody *c);
+
+#endif

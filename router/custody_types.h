@@ -1,0 +1,118 @@
+/*
+ * custody_types - the bodies behind custody.h, shared by custody.c and endpoint.c only.
+ */
+#ifndef ROUTER_CUSTODY_TYPES_H
+#define ROUTER_CUSTODY_TYPES_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "router/custody.h"
+
+/* In origin_n of an answer: bit 63 = the final one; bits 48.. = which one of the others. */
+#define CUSTODY_FINAL_ANSWER (1ULL << 63)
+
+enum delivery_state {
+	DELIVERY_WAITING, /* in the queue, not yet put on the link */
+	DELIVERY_SENT,	  /* at the cm, or on the way */
+	DELIVERY_DONE,	  /* delivered; the cm keeps its origin */
+	DELIVERY_NOTED,	  /* nobody needs the origin any more */
+	DELIVERY_REFUSED, /* did not fit: not in the queue, to be judged */
+};
+
+struct delivery {
+	struct list link;    /* custody_entry.deliveries */
+	struct list refused; /* custody.refused */
+	struct delivery *have_next;
+	struct custody_entry *entry; /* NULL: known by its origin only, or noted */
+	struct endpoint *endpoint;   /* not for DELIVERY_REFUSED */
+	uint64_t sid;
+	uint64_t origin_sid;
+	uint64_t origin_n;
+	uint32_t len;
+	uint8_t state;
+	char record[]; /* the DELIVER record, of len bytes; 0 = announced by origin only */
+};
+
+struct endpoint {
+	struct list link_in_peer;
+	struct list dirty; /* custody.dirty, when something is to be reported or sent */
+	struct custody_peer *owner; /* NULL = detached, since then */
+	struct monotime detached_at;
+	uint64_t sid;
+	uint64_t epoch;
+	char *jid;
+	uint8_t kind;
+	bool ended;   /* the session is over: nothing new goes into its queue */
+	bool unbound; /* and its cm knows: nothing more comes from it */
+
+	uint64_t seen_n; /* the newest stanza accepted from it */
+	uint64_t held_told;
+	uint32_t entries; /* accepted from it and not settled */
+
+	/* The queue: numbers [base_q, next_q); below sent_q = put on the link; below done_q =
+	 * delivered. */
+	struct delivery **slots;
+	size_t cap;
+	uint64_t base_q, done_q, sent_q, next_q;
+	uint64_t forget_told;
+	size_t queued; /* bytes not delivered */
+	size_t flight; /* of these, put on the link */
+};
+
+struct custody_peer {
+	struct list link_in_custody;
+	struct list endpoints;
+	struct list noting; /* settled entries, until the peer has had their SETTLED */
+	struct link *link;
+	bool dead;
+};
+
+struct custody_entry {
+	struct list link; /* custody_peer.noting */
+	struct list deliveries;
+	struct custody_entry *parent; /* the stanza that this one answers */
+	uint64_t origin_sid;
+	uint64_t origin_n;
+	uint64_t noted_seq;
+	uint32_t pending; /* deliveries, answers and holds that are not done */
+	uint32_t bytes;
+	uint8_t how;
+	bool accepted; /* came from an endpoint, which is told SETTLED */
+	uint16_t answers;
+};
+
+struct custody {
+	uint64_t boot;
+	uint64_t own_n;
+	struct custody_limits limits;
+	custody_undelivered_fn *undelivered;
+	void *ctx;
+	struct map64 endpoints; /* by sid */
+	struct map haves;	/* (origin_sid, origin_n) -> struct delivery, after a start */
+	struct list peers;
+	struct list detached; /* endpoints, by link_in_peer */
+	struct list dirty;
+	struct list refused;
+	bool advance_all;
+	struct custody_books books;
+	struct str scratch;
+};
+
+/* custody.c, for endpoint.c: the DELIVER record of d under another session and number. */
+struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct endpoint *ep,
+				  uint64_t q);
+
+/* endpoint.c, for custody.c */
+struct delivery *delivery_new(struct endpoint *ep, const char *record, size_t len);
+void delivery_free(struct custody *c, struct delivery *d);
+void queue_push(struct endpoint *ep, struct delivery *d);
+struct delivery **queue_at(const struct endpoint *ep, uint64_t q);
+void endpoint_dirty(struct custody *c, struct endpoint *ep);
+void endpoint_pump(struct custody *c, struct endpoint *ep);	/* puts what may go on the link */
+void endpoint_advance(struct custody *c, struct endpoint *ep); /* drops noted ones in front */
+void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now);
+void endpoint_free(struct custody *c, struct endpoint *ep);
+void endpoints_advance_all(struct custody *c);
+void endpoints_report(struct custody *c);
+
+#endif

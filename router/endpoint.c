@@ -1,0 +1,306 @@
+/*
+ * endpoint - one session's outbound queue in the router, and what its cm is told about it.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/xmem.h"
+#include "ipc/link.h"
+#include "router/custody.h"
+#include "router/custody_types.h"
+
+struct endpoint *endpoint_add(struct custody *c, struct custody_peer *owner, uint64_t sid,
+			      uint64_t epoch, uint8_t kind, uint64_t next_q, struct slice jid)
+{
+	struct endpoint *ep;
+
+	if (map64_find(&c->endpoints, sid))
+		return NULL;
+	ep = xcalloc(1, sizeof(*ep));
+	ep->owner = owner;
+	ep->sid = sid;
+	ep->epoch = epoch;
+	ep->kind = kind;
+	ep->jid = xstrndup(jid.data ? jid.data : "", jid.len);
+	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = next_q;
+	ep->forget_told = next_q;
+	list_init(&ep->dirty);
+	list_append(&owner->endpoints, &ep->link_in_peer);
+	map64_put(&c->endpoints, sid, ep);
+	return ep;
+}
+
+struct endpoint *endpoint_find(const struct custody *c, uint64_t sid)
+{
+	return map64_find(&c->endpoints, sid);
+}
+
+struct custody_peer *endpoint_owner(const struct endpoint *ep)
+{
+	return ep->owner;
+}
+
+uint64_t endpoint_sid(const struct endpoint *ep)
+{
+	return ep->sid;
+}
+
+uint64_t endpoint_epoch(const struct endpoint *ep)
+{
+	return ep->epoch;
+}
+
+uint8_t endpoint_kind(const struct endpoint *ep)
+{
+	return ep->kind;
+}
+
+bool endpoint_ended(const struct endpoint *ep)
+{
+	return ep->ended;
+}
+
+struct slice endpoint_jid(const struct endpoint *ep)
+{
+	return slice_str(ep->jid);
+}
+
+void endpoint_set_jid(struct endpoint *ep, struct slice jid)
+{
+	free(ep->jid);
+	ep->jid = xstrndup(jid.data, jid.len);
+}
+
+size_t endpoint_queued(const struct endpoint *ep)
+{
+	return ep->queued;
+}
+
+void endpoint_unbound(struct custody *c, struct endpoint *ep)
+{
+	ep->unbound = true;
+	endpoint_dirty(c, ep);
+}
+
+struct delivery *delivery_new(struct endpoint *ep, const char *record, size_t len)
+{
+	struct delivery *d = xmalloc(sizeof(*d) + len);
+
+	memset(d, 0, sizeof(*d));
+	list_init(&d->link);
+	list_init(&d->refused);
+	d->endpoint = ep;
+	d->sid = ep->sid;
+	d->len = (uint32_t)len;
+	if (len)
+		memcpy(d->record, record, len);
+	return d;
+}
+
+static void haves_remove(struct custody *c, struct delivery *d)
+{
+	uint64_t id[2] = {d->origin_sid, d->origin_n};
+	struct slice key = slice_of((const char *)id, sizeof(id));
+	struct delivery *first = map_find(&c->haves, key);
+
+	if (first == d) {
+		if (d->have_next)
+			map_put(&c->haves, key, d->have_next);
+		else
+			map_remove(&c->haves, key);
+		return;
+	}
+	for (; first; first = first->have_next)
+		if (first->have_next == d)
+			first->have_next = d->have_next;
+}
+
+void delivery_free(struct custody *c, struct delivery *d)
+{
+	if (c->haves.count)
+		haves_remove(c, d);
+	list_remove(&d->link);
+	list_remove(&d->refused);
+	free(d);
+}
+
+struct delivery **queue_at(const struct endpoint *ep, uint64_t q)
+{
+	return &ep->slots[q & (ep->cap - 1)];
+}
+
+void queue_push(struct endpoint *ep, struct delivery *d)
+{
+	if (ep->next_q - ep->base_q >= ep->cap) {
+		size_t cap = ep->cap ? ep->cap * 2 : 4;
+		struct delivery **slots = xcalloc(cap, sizeof(struct delivery *));
+
+		for (uint64_t q = ep->base_q; q < ep->next_q; q++)
+			slots[q & (cap - 1)] = *queue_at(ep, q);
+		free(ep->slots);
+		ep->slots = slots;
+		ep->cap = cap;
+	}
+	*queue_at(ep, ep->next_q++) = d;
+}
+
+void endpoint_dirty(struct custody *c, struct endpoint *ep)
+{
+	if (list_empty(&ep->dirty))
+		list_append(&c->dirty, &ep->dirty);
+}
+
+void endpoint_pump(struct custody *c, struct endpoint *ep)
+{
+	while (ep->owner && ep->sent_q < ep->next_q) {
+		struct delivery *d = *queue_at(ep, ep->sent_q);
+
+		if (link_room(ep->owner->link) == 0 ||
+		    (ep->flight && ep->flight + d->len > c->limits.flight)) {
+			endpoint_dirty(c, ep);
+			return;
+		}
+		link_put_encoded(ep->owner->link, MSG_DELIVER, slice_of(d->record, d->len));
+		d->state = DELIVERY_SENT;
+		ep->flight += d->len;
+		ep->sent_q++;
+	}
+}
+
+void endpoint_advance(struct custody *c, struct endpoint *ep)
+{
+	uint64_t before = ep->base_q;
+
+	while (ep->base_q < ep->done_q && (*queue_at(ep, ep->base_q))->state == DELIVERY_NOTED)
+		delivery_free(c, *queue_at(ep, ep->base_q++));
+	if (ep->base_q == ep->next_q && ep->cap > 16) {
+		free(ep->slots);
+		ep->slots = NULL;
+		ep->cap = 0;
+	}
+	if (ep->base_q != before || ep->ended)
+		endpoint_dirty(c, ep);
+}
+
+void endpoint_free(struct custody *c, struct endpoint *ep)
+{
+	for (uint64_t q = ep->base_q; q < ep->next_q; q++)
+		delivery_free(c, *queue_at(ep, q));
+	map64_remove(&c->endpoints, ep->sid);
+	list_remove(&ep->link_in_peer);
+	list_remove(&ep->dirty);
+	free(ep->slots);
+	free(ep->jid);
+	free(ep);
+}
+
+void endpoints_advance_all(struct custody *c)
+{
+	size_t it = 0;
+	void *ep;
+
+	while (map64_next(&c->endpoints, &it, NULL, &ep))
+		endpoint_advance(c, ep);
+}
+
+bool endpoint_detached(const struct endpoint *ep)
+{
+	return !ep->owner;
+}
+
+/* Whoever had received something is gone: only what was not delivered stays, to be sent again. */
+void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now)
+{
+	uint64_t kept = ep->base_q;
+
+	for (uint64_t q = ep->base_q; q < ep->next_q; q++) {
+		struct delivery *d = *queue_at(ep, q);
+
+		if (d->state == DELIVERY_WAITING || (d->state == DELIVERY_SENT && d->len)) {
+			d->state = DELIVERY_WAITING;
+			*queue_at(ep, kept++) = d;
+		} else {
+			d->entry = NULL;
+			delivery_free(c, d);
+		}
+	}
+	ep->next_q = kept;
+	ep->sent_q = ep->done_q = ep->base_q;
+	ep->flight = 0;
+	ep->owner = NULL;
+	ep->detached_at = now;
+	list_remove(&ep->dirty);
+	list_remove(&ep->link_in_peer);
+	list_append(&c->detached, &ep->link_in_peer);
+}
+
+void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer *owner,
+		     uint64_t sid)
+{
+	uint64_t count = ep->next_q - ep->base_q;
+	struct delivery **old = ep->slots;
+	uint64_t old_base = ep->base_q;
+	size_t old_cap = ep->cap;
+
+	map64_remove(&c->endpoints, ep->sid);
+	ep->sid = sid;
+	map64_put(&c->endpoints, sid, ep);
+	ep->owner = owner;
+	list_remove(&ep->link_in_peer);
+	list_append(&owner->endpoints, &ep->link_in_peer);
+	ep->slots = NULL;
+	ep->cap = 0;
+	ep->seen_n = ep->held_told = 0;
+	ep->entries = 0;
+	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = ep->forget_told = 1;
+	ep->queued = 0;
+	for (uint64_t i = 0; i < count; i++) {
+		struct delivery *d = custody_renumber(c, old[(old_base + i) & (old_cap - 1)], ep,
+						      ep->next_q);
+
+		queue_push(ep, d);
+		ep->queued += d->len;
+	}
+	free(old);
+	endpoint_pump(c, ep);
+}
+
+static void report(struct custody *c, struct endpoint *ep)
+{
+	struct link *l;
+
+	if (!ep->owner)
+		return;
+	l = ep->owner->link;
+	if (ep->seen_n != ep->held_told) {
+		ep->held_told = ep->seen_n;
+		link_put_held(l, &(struct msg_held){ep->sid, ep->seen_n});
+	}
+	if (ep->base_q != ep->forget_told) {
+		ep->forget_told = ep->base_q;
+		link_put_forget(l, &(struct msg_forget){ep->sid, ep->base_q - 1});
+	}
+	if (ep->ended && ep->unbound && ep->entries == 0 && ep->base_q == ep->next_q)
+		endpoint_free(c, ep);
+	else
+		endpoint_pump(c, ep);
+}
+
+/* An endpoint whose link has no room puts itself on the list again: for the next turn. */
+void endpoints_report(struct custody *c)
+{
+	struct list now;
+
+	list_init(&now);
+	if (!list_empty(&c->dirty)) {
+		now = c->dirty;
+		now.next->prev = now.prev->next = &now;
+		list_init(&c->dirty);
+	}
+	while (!list_empty(&now)) {
+		struct endpoint *ep = list_entry(list_first(&now), struct endpoint, dirty);
+
+		list_remove(&ep->dirty);
+		report(c, ep);
+	}
+}

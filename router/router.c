@@ -1,0 +1,154 @@
+#include "router/router.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/xmem.h"
+#include "net/loop.h"
+#include "proc/version.h"
+#include "router/router_types.h"
+
+#define TICK_MS 50
+
+static void on_peer_up(void *arg, struct hub_peer *hp, bool fresh)
+{
+	struct router *r = arg;
+	struct router_peer *p;
+
+	(void)fresh; /* the hub keeps links over reconnects: up is told once a boot */
+	p = xcalloc(1, sizeof(*p));
+	p->hub = hp;
+	hub_peer_set_data(hp, p);
+	if (hub_peer_roles(hp) == IPC_CM)
+		p->custody = custody_peer_add(r->custody, hub_peer_link(hp));
+	else if (hub_peer_roles(hp) == IPC_STORE)
+		store_ops_attach(r->store, hub_peer_link(hp));
+}
+
+static void on_peer_dead(void *arg, struct hub_peer *hp)
+{
+	struct router *r = arg;
+	struct router_peer *p = hub_peer_data(hp);
+
+	if (!p)
+		return;
+	barrier_forget(r, p);
+	store_ops_forget(r->store, hub_peer_link(hp));
+	if (hub_peer_roles(hp) == IPC_STORE)
+		store_ops_attach(r->store, NULL);
+	if (p->custody)
+		router_peer_sessions_end(r, p, "service-unavailable");
+	hub_peer_set_data(hp, NULL);
+	free(p);
+}
+
+static void on_record(void *arg, struct hub_peer *hp, uint16_t type, struct slice body)
+{
+	struct router *r = arg;
+	struct router_peer *p = hub_peer_data(hp);
+
+	if (r->barrier && !barrier_takes(type, body))
+		barrier_keep(r, p, type, body);
+	else
+		router_record(r, p, type, body);
+}
+
+static const struct hub_events hub_events = {
+	.on_peer_up = on_peer_up,
+	.on_peer_dead = on_peer_dead,
+	.on_record = on_record,
+};
+
+static void on_undelivered(void *ctx, struct custody_entry *e, uint64_t sid,
+			   const struct session_stanza *s, const char *reason)
+{
+	struct router *r = ctx;
+
+	session_undelivered(r->sessions, e, sid, s, reason, loop_now(r->loop));
+}
+
+static void on_turn(void *arg)
+{
+	struct router *r = arg;
+
+	custody_turn(r->custody);
+}
+
+static void on_tick(void *arg)
+{
+	struct router *r = arg;
+
+	barrier_check(r, loop_now(r->loop));
+	store_ops_tick(r->store, loop_now(r->loop));
+	router_expire(r, loop_now(r->loop));
+}
+
+static void configure(struct router *r)
+{
+	const struct config *cfg = proc_config(r->proc);
+
+	session_configure(r->sessions,
+			  &(struct session_config){
+				  .domains = (const char *const *)cfg->domains,
+				  .sessions_per_user = (unsigned int)cfg->router_sessions_per_user,
+				  .resource_conflict = cfg->router_resource_conflict,
+				  .software_name = "Roundhouse",
+				  .software_version = ROUNDHOUSE_VERSION,
+			  });
+}
+
+enum err router_init(struct proc *proc, void **state)
+{
+	struct router *r = xcalloc(1, sizeof(*r));
+	const struct config *cfg = proc_config(proc);
+
+	r->proc = proc;
+	r->loop = proc_loop(proc);
+	r->hub = hub_open(r->loop, "run/bus/router", &hub_events, r);
+	r->custody = custody_new(hub_boot(r->hub),
+				 (struct custody_limits){
+					 .flight = (size_t)cfg->router_flight_bytes,
+					 .queue = (size_t)cfg->router_queue_bytes,
+				 },
+				 on_undelivered, r);
+	r->routes = route_table_new();
+	r->sessions = session_new(&router_host, r);
+	r->store = store_ops_new(hub_boot(r->hub));
+	configure(r);
+	barrier_start(r);
+	r->turn = loop_hook_new(r->loop, on_turn, r);
+	r->tick = loop_timer_new(r->loop, on_tick, r);
+	loop_timer_set(r->tick, TICK_MS, TICK_MS);
+	*state = r;
+	proc_ready(proc, true);
+	return ERR_OK;
+}
+
+void router_deinit(void *state)
+{
+	struct router *r = state;
+
+	custody_turn(r->custody);
+	loop_hook_free(&r->turn);
+	loop_timer_free(&r->tick);
+	barrier_end(r);
+	custody_free(&r->custody);
+	store_ops_free(&r->store);
+	session_free(&r->sessions);
+	route_table_free(&r->routes);
+	hub_close(&r->hub);
+	free(r);
+}
+
+void router_reload(void *state, const struct config *old)
+{
+	(void)old;
+	configure(state);
+}
+
+void router_on_instance(void *state, const char *instance, const char *service, const char *token)
+{
+	struct router *r = state;
+
+	hub_expect(r->hub, instance, service, token);
+}

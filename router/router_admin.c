@@ -1,0 +1,133 @@
+/*
+ * router_admin - the questions of the `xmpp` command that are the router's to answer.
+ */
+#include "ipc/link.h"
+#include "ipc/stanza_kinds.h"
+#include "net/loop.h"
+#include "router/router_types.h"
+
+static void reply(struct router_peer *p, uint64_t req, enum err status, const struct str *text)
+{
+	/* A long list goes in pieces, cut at line ends. */
+	size_t at = 0, max = 256 * 1024;
+
+	while (text->len - at > max) {
+		size_t end = at + max;
+
+		while (end > at && text->data[end - 1] != '\n')
+			end--;
+		if (end == at)
+			end = at + max;
+		link_put_admin_reply(hub_peer_link(p->hub),
+				     &(struct msg_admin_reply){
+					     req, ERR_OK, 1, slice_of(text->data + at, end - at)});
+		at = end;
+	}
+	link_put_admin_reply(hub_peer_link(p->hub),
+			     &(struct msg_admin_reply){req, (uint8_t)status, 0,
+						       slice_of(text->data + at, text->len - at)});
+}
+
+static void stats_line(struct str *out, const char *process, struct slice stats)
+{
+	const char *p = stats.data, *end = stats.data + stats.len;
+
+	str_addf(out, "{\"process\":\"%s\"", process);
+	while (p < end) {
+		const char *space = memchr(p, ' ', (size_t)(end - p));
+		const char *stop = space ? space : end;
+		const char *eq = memchr(p, '=', (size_t)(stop - p));
+		bool number = eq && eq + 1 < stop;
+
+		for (const char *c = eq ? eq + 1 : p; number && c < stop; c++)
+			number = (*c >= '0' && *c <= '9');
+		if (number)
+			str_addf(out, ",\"%.*s\":%.*s", (int)(eq - p), p, (int)(stop - eq - 1),
+				 eq + 1);
+		else if (eq)
+			str_addf(out, ",\"%.*s\":\"%.*s\"", (int)(eq - p), p,
+				 (int)(stop - eq - 1), eq + 1);
+		p = stop + 1;
+	}
+	str_adds(out, "}\n");
+}
+
+static void router_stats(struct router *r, struct str *out)
+{
+	const struct custody_books *b = custody_books(r->custody);
+	struct str s = STR_INIT;
+	uint64_t in = b->accepted + b->announced + b->generated;
+	uint64_t done = b->held;
+
+	for (int how = SETTLED_DELIVERED; how <= SETTLED_DISCARDED; how++)
+		done += b->settled[how];
+	str_addf(&s,
+		 "accepted=%llu announced=%llu generated=%llu delivered=%llu stored=%llu "
+		 "bounced=%llu consumed=%llu discarded=%llu held=%llu held_bytes=%llu repeats=%llu ",
+		 (unsigned long long)b->accepted, (unsigned long long)b->announced,
+		 (unsigned long long)b->generated,
+		 (unsigned long long)b->settled[SETTLED_DELIVERED],
+		 (unsigned long long)b->settled[SETTLED_STORED],
+		 (unsigned long long)b->settled[SETTLED_BOUNCED],
+		 (unsigned long long)b->settled[SETTLED_CONSUMED],
+		 (unsigned long long)b->settled[SETTLED_DISCARDED], (unsigned long long)b->held,
+		 (unsigned long long)b->held_bytes, (unsigned long long)b->repeats);
+	str_addf(&s, "difference=%llu sessions=%zu store_pending=%zu spoofs=%llu unknown_session=%llu",
+		 (unsigned long long)(in > done ? in - done : done - in),
+		 session_count(r->sessions), store_ops_pending(r->store),
+		 (unsigned long long)r->spoofs, (unsigned long long)r->dropped);
+	stats_line(out, "router", str_slice(&s));
+	str_clear(&s);
+}
+
+static enum err stats(struct router *r, struct slice args, struct str *out)
+{
+	const char *instance, *service;
+	struct hub_peer *hp;
+	size_t it = 0;
+
+	(void)args;
+	router_stats(r, out);
+	while (hub_next(r->hub, &it, &instance, &service, &hp))
+		if (hp && codec_role(slice_str(service)) != IPC_CLI)
+			stats_line(out, instance, hub_peer_stats(hp));
+	return ERR_OK;
+}
+
+static enum err sessions(struct router *r, struct slice args, struct str *out)
+{
+	session_list(r->sessions, args, out);
+	return ERR_OK;
+}
+
+static enum err kick(struct router *r, struct slice args, struct str *out)
+{
+	unsigned int count = session_kick(r->sessions, args, loop_now(r->loop));
+
+	str_addf(out, "{\"kicked\":%u}\n", count);
+	return count ? ERR_OK : ERR_NOTFOUND;
+}
+
+static const struct {
+	const char *command;
+	enum err (*run)(struct router *r, struct slice args, struct str *out);
+} commands[] = {
+	{"sessions", sessions},
+	{"kick", kick},
+	{"stats", stats},
+};
+
+void router_admin(struct router *r, struct router_peer *p, const struct msg_admin *m)
+{
+	struct str out = STR_INIT;
+	struct slice args = m->args;
+	enum err e = ERR_UNSUPPORTED;
+
+	while (args.len && args.data[args.len - 1] == '\0')
+		args.len--;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (slice_is(m->command, commands[i].command))
+			e = commands[i].run(r, args, &out);
+	reply(p, m->req, e, &out);
+	str_clear(&out);
+}

@@ -1,0 +1,140 @@
+/*
+ * router_host - what the session manager can do to the world (session/session.h, session_host).
+ */
+#include "base/log.h"
+#include "ipc/link.h"
+#include "ipc/stanza_kinds.h"
+#include "net/loop.h"
+#include "router/router_types.h"
+
+static struct endpoint *open_endpoint(struct router *r, uint64_t sid)
+{
+	struct endpoint *ep = endpoint_find(r->custody, sid);
+
+	return ep && !endpoint_ended(ep) ? ep : NULL;
+}
+
+static struct link *owner_link(struct router *r, struct endpoint *ep)
+{
+	(void)r;
+	return custody_peer_link(endpoint_owner(ep));
+}
+
+static void host_deliver(void *ctx, struct custody_entry *e, uint64_t sid,
+			 const struct session_stanza *s)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (ep)
+		custody_deliver(r->custody, e, ep, s);
+	else
+		custody_conclude(e, SETTLED_DISCARDED);
+}
+
+static void host_answer(void *ctx, struct custody_entry *e, uint64_t sid,
+			const struct session_stanza *s)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (ep)
+		custody_answer(r->custody, e, ep, s);
+}
+
+static void host_conclude(void *ctx, struct custody_entry *e, uint8_t how, const char *rule)
+{
+	(void)ctx;
+	custody_conclude(e, how);
+	log_debug("-", "event=concluded how=%d rule=\"%s\"", how, rule ? rule : "");
+}
+
+static void host_hold(void *ctx, struct custody_entry *e)
+{
+	(void)ctx;
+	custody_hold(e);
+}
+
+static void host_release(void *ctx, struct custody_entry *e)
+{
+	struct router *r = ctx;
+
+	custody_release(r->custody, e);
+}
+
+static void host_bound(void *ctx, uint64_t sid, struct slice jid)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (!ep)
+		return;
+	endpoint_set_jid(ep, jid);
+	link_put_bound(owner_link(r, ep), &(struct msg_bound){sid, endpoint_epoch(ep), jid});
+}
+
+static void host_bind_refused(void *ctx, uint64_t sid, const char *condition, const char *text)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (!ep)
+		return;
+	link_put_bind_refused(owner_link(r, ep), &(struct msg_bind_refused){
+							 sid, slice_str(condition),
+							 slice_str(text)});
+	endpoint_remove(r->custody, ep, condition);
+	endpoint_unbound(r->custody, ep);
+}
+
+static void host_close(void *ctx, uint64_t sid, const char *condition, const char *text)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (!ep)
+		return;
+	link_put_close(owner_link(r, ep), &(struct msg_close){sid, endpoint_epoch(ep),
+							      slice_str(condition),
+							      slice_str(text ? text : "")});
+	endpoint_remove(r->custody, ep, "recipient-unavailable");
+}
+
+static void host_blob(void *ctx, uint64_t sid, struct slice blob)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (ep)
+		link_put_blob(owner_link(r, ep), &(struct msg_blob){sid, endpoint_epoch(ep), blob});
+}
+
+static void host_store(void *ctx, struct slice body, uint32_t deadline_ms,
+		       void (*done)(void *arg, enum err status, uint16_t type, struct slice body),
+		       void *arg)
+{
+	struct router *r = ctx;
+
+	store_ops_ask(r->store, body, deadline_ms, done, arg, loop_now(r->loop));
+}
+
+static uint64_t host_route(void *ctx, struct slice domain)
+{
+	struct router *r = ctx;
+
+	return route_table_find(r->routes, domain);
+}
+
+const struct session_host router_host = {
+	.deliver = host_deliver,
+	.answer = host_answer,
+	.conclude = host_conclude,
+	.hold = host_hold,
+	.release = host_release,
+	.bound = host_bound,
+	.bind_refused = host_bind_refused,
+	.close = host_close,
+	.blob = host_blob,
+	.store = host_store,
+	.route = host_route,
+};

@@ -1,0 +1,405 @@
+/*
+ * router_records - one small function per record from a service; the table at the foot is the
+ * table of contents.
+ */
+#include "base/log.h"
+#include "ipc/link.h"
+#include "ipc/stanza_kinds.h"
+#include "net/loop.h"
+#include "router/router_types.h"
+
+typedef void record_fn(struct router *r, struct router_peer *p, struct slice body);
+
+static void spoof(struct router *r, const struct router_peer *p, const char *what, uint64_t sid)
+{
+	r->spoofs++;
+	log_err(hub_peer_instance(p->hub),
+		"event=spoof record=%s sid=%016llx reason=\"not a session of this service\"", what,
+		(unsigned long long)sid);
+}
+
+/* The endpoint sid if this peer owns it; else it is dropped and logged. */
+static struct endpoint *own_endpoint(struct router *r, const struct router_peer *p,
+				     const char *what, uint64_t sid)
+{
+	struct endpoint *ep = endpoint_find(r->custody, sid);
+
+	if (ep && endpoint_owner(ep) == p->custody)
+		return ep;
+	if (ep)
+		spoof(r, p, what, sid);
+	else
+		r->dropped++;
+	return NULL;
+}
+
+static void bad_record(const struct router_peer *p, const char *what)
+{
+	log_err(hub_peer_instance(p->hub), "event=bad_record type=%s reason=\"fields do not add up\"",
+		what);
+}
+
+static struct slice domain_of(struct slice jid)
+{
+	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
+	const char *at;
+
+	if (slash)
+		jid.len = (size_t)(slash - jid.data);
+	at = jid.len ? memchr(jid.data, '@', jid.len) : NULL;
+	if (at) {
+		jid.len -= (size_t)(at + 1 - jid.data);
+		jid.data = at + 1;
+	}
+	return jid;
+}
+
+static void on_announce(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct monotime now = loop_now(r->loop);
+	struct msg_announce m;
+	struct endpoint *ep;
+	enum err e;
+
+	if (msg_announce_get(body, &m) != ERR_OK) {
+		bad_record(p, "ANNOUNCE");
+		return;
+	}
+	ep = endpoint_add(r->custody, p->custody, m.sid, m.epoch, m.kind, m.base_q, m.jid);
+	if (!ep) {
+		spoof(r, p, "ANNOUNCE", m.sid);
+		return;
+	}
+	if (m.kind == SESSION_DOMAIN)
+		e = m.ended ? ERR_OK : route_table_bind(r->routes, m.jid, m.sid);
+	else
+		e = session_announce(r->sessions, m.sid, m.jid, m.conn, m.addr, m.blob, now);
+	if (e != ERR_OK) {
+		link_put_close(hub_peer_link(p->hub),
+			       &(struct msg_close){m.sid, m.epoch, slice_str("conflict"),
+						   slice_str("another session has this address")});
+		endpoint_remove(r->custody, ep, "recipient-unavailable");
+	} else if (m.ended) {
+		if (m.kind == SESSION_CLIENT)
+			session_unbind(r->sessions, m.sid, slice_str("ended while the router was away"),
+				       now);
+		endpoint_remove(r->custody, ep, "recipient-unavailable");
+	}
+}
+
+static void on_announce_have(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_announce_have m;
+	struct endpoint *ep;
+
+	if (msg_announce_have_get(body, &m) != ERR_OK)
+		bad_record(p, "ANNOUNCE_HAVE");
+	else if ((ep = own_endpoint(r, p, "ANNOUNCE_HAVE", m.sid)))
+		endpoint_have(r->custody, ep, &m);
+}
+
+static void on_announce_end(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_announce_end m;
+
+	if (msg_announce_end_get(body, &m) != ERR_OK) {
+		bad_record(p, "ANNOUNCE_END");
+		return;
+	}
+	p->announced = true;
+	if (m.count)
+		log_info(hub_peer_instance(p->hub), "event=announced sessions=%u", m.count);
+	barrier_check(r, loop_now(r->loop));
+}
+
+static void unbind_ended(void *ctx, struct endpoint *ep)
+{
+	struct router *r = ctx;
+
+	if (endpoint_ended(ep))
+		endpoint_unbound(r->custody, ep);
+}
+
+static void on_resend_end(struct router *r, struct router_peer *p, struct slice body)
+{
+	(void)body;
+	p->resent = true;
+	custody_peer_each(p->custody, unbind_ended, r);
+}
+
+static void bind_domain(struct router *r, struct router_peer *p, const struct msg_bind *m)
+{
+	struct link *l = hub_peer_link(p->hub);
+	struct endpoint *ep = endpoint_find(r->custody, route_table_find(r->routes, m->jid));
+
+	if (ep && endpoint_detached(ep)) {
+		log_info(hub_peer_instance(p->hub), "event=route_taken_over domain=%s queued=%zu",
+			 log_quote(m->jid), endpoint_queued(ep));
+		route_table_unbind(r->routes, endpoint_sid(ep));
+		route_table_bind(r->routes, m->jid, m->sid);
+		link_put_bound(l, &(struct msg_bound){m->sid, endpoint_epoch(ep), m->jid});
+		endpoint_attach(r->custody, ep, p->custody, m->sid);
+		return;
+	}
+	if (session_is_local(r->sessions, m->jid) ||
+	    route_table_bind(r->routes, m->jid, m->sid) != ERR_OK) {
+		link_put_bind_refused(l, &(struct msg_bind_refused){
+						 m->sid, slice_str("conflict"),
+						 slice_str("this domain is served already")});
+		return;
+	}
+	ep = endpoint_add(r->custody, p->custody, m->sid, 1, m->kind, 1, m->jid);
+	link_put_bound(l, &(struct msg_bound){m->sid, endpoint_epoch(ep), m->jid});
+	log_info(hub_peer_instance(p->hub), "event=route_added domain=%s", log_quote(m->jid));
+}
+
+static void on_bind(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_bind m;
+
+	if (msg_bind_get(body, &m) != ERR_OK) {
+		bad_record(p, "BIND");
+		return;
+	}
+	if (endpoint_find(r->custody, m.sid)) {
+		spoof(r, p, "BIND", m.sid);
+		return;
+	}
+	if (m.kind == SESSION_DOMAIN) {
+		bind_domain(r, p, &m);
+		return;
+	}
+	endpoint_add(r->custody, p->custody, m.sid, 1, m.kind, 1, m.jid);
+	session_bind(r->sessions, m.sid, m.jid, m.resource, m.conn, m.addr, loop_now(r->loop));
+}
+
+/* Takes the JID or domain out of the tables first, so that nothing new is led to it. */
+static void session_over(struct router *r, struct endpoint *ep, struct slice reason)
+{
+	if (endpoint_kind(ep) == SESSION_DOMAIN)
+		route_table_unbind(r->routes, endpoint_sid(ep));
+	else
+		session_unbind(r->sessions, endpoint_sid(ep), reason, loop_now(r->loop));
+}
+
+static void on_unbind(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_unbind m;
+	struct endpoint *ep;
+
+	if (msg_unbind_get(body, &m) != ERR_OK) {
+		bad_record(p, "UNBIND");
+		return;
+	}
+	ep = own_endpoint(r, p, "UNBIND", m.sid);
+	if (!ep)
+		return;
+	if (!endpoint_ended(ep))
+		session_over(r, ep, m.reason);
+	endpoint_remove(r->custody, ep, "recipient-unavailable");
+	endpoint_unbound(r->custody, ep);
+}
+
+struct ending {
+	struct router *router;
+	const char *reason;
+};
+
+static void end_session(void *ctx, struct endpoint *ep)
+{
+	struct ending *e = ctx;
+
+	if (endpoint_kind(ep) == SESSION_CLIENT && !endpoint_ended(ep))
+		session_over(e->router, ep, slice_str("its connection manager died"));
+}
+
+void router_peer_sessions_end(struct router *r, struct router_peer *p, const char *reason)
+{
+	struct ending e = {r, reason};
+
+	custody_peer_each(p->custody, end_session, &e);
+	custody_peer_dead(r->custody, &p->custody, reason, loop_now(r->loop));
+}
+
+static void end_detached(void *ctx, struct endpoint *ep)
+{
+	struct router *r = ctx;
+
+	log_info("-", "event=route_removed domain=%s reason=\"no session within the grace time\"",
+		 log_quote(endpoint_jid(ep)));
+	route_table_unbind(r->routes, endpoint_sid(ep));
+	endpoint_remove(r->custody, ep, "recipient-unavailable");
+}
+
+void router_expire(struct router *r, struct monotime now)
+{
+	uint64_t grace = (uint64_t)proc_config(r->proc)->router_reconnect_grace * 1000000;
+
+	if (now.us > grace)
+		custody_each_detached(r->custody, (struct monotime){now.us - grace}, end_detached, r);
+}
+
+/* A stanza whose `to` is of a domain that another service on the bus serves: no need to ask
+ * session/. */
+static bool route_onward(struct router *r, struct custody_entry *e, struct slice from,
+			 const struct msg_stanza *m)
+{
+	uint64_t sid = route_table_find(r->routes, domain_of(m->to));
+	struct endpoint *ep = sid ? endpoint_find(r->custody, sid) : NULL;
+
+	if (!ep || endpoint_ended(ep))
+		return false;
+	custody_deliver(r->custody, e, ep,
+			&(struct session_stanza){
+				.kind = m->kind,
+				.type = m->type,
+				.flags = m->flags,
+				.from = from,
+				.to = m->to,
+				.id = m->id,
+				.lang = m->lang,
+				.children = m->children,
+				.inner = m->inner,
+			});
+	return true;
+}
+
+static void handle_stanza(struct router *r, struct endpoint *ep, struct custody_entry *e,
+			  const struct msg_stanza *m)
+{
+	bool domain = endpoint_kind(ep) == SESSION_DOMAIN;
+	struct slice from = domain ? m->from : endpoint_jid(ep);
+	struct monotime now = loop_now(r->loop);
+
+	if (custody_was_delivered(r->custody, m->sid, m->n))
+		custody_conclude(e, SETTLED_DELIVERED);
+	else if (custody_was_answered(r->custody, e, ep))
+		return;
+	else if (m->to.len && route_onward(r, e, from, m))
+		return;
+	else if (domain || endpoint_ended(ep))
+		session_stanza_from(r->sessions, from, e, m, now);
+	else
+		session_stanza(r->sessions, m->sid, e, m, now);
+}
+
+static void on_stanza(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct custody_entry *e;
+	struct msg_stanza m;
+	struct endpoint *ep;
+
+	if (msg_stanza_get(body, &m) != ERR_OK) {
+		bad_record(p, "STANZA");
+		return;
+	}
+	ep = own_endpoint(r, p, "STANZA", m.sid);
+	if (!ep)
+		return;
+	if (endpoint_kind(ep) == SESSION_DOMAIN &&
+	    !slice_eq(domain_of(m.from), endpoint_jid(ep))) {
+		spoof(r, p, "STANZA", m.sid);
+		link_put_settled(hub_peer_link(p->hub),
+				 &(struct msg_settled){m.sid, m.n, SETTLED_DISCARDED});
+		return;
+	}
+	e = custody_accept(r->custody, ep, m.n, body.len, !p->resent);
+	if (!e)
+		return;
+	handle_stanza(r, ep, e, &m);
+	custody_handled(r->custody, e);
+}
+
+static void on_delivered(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_delivered m;
+	struct endpoint *ep;
+
+	if (msg_delivered_get(body, &m) != ERR_OK)
+		bad_record(p, "DELIVERED");
+	else if ((ep = own_endpoint(r, p, "DELIVERED", m.sid)))
+		custody_delivered(r->custody, ep, m.q);
+}
+
+static void on_undeliverable(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_undeliverable m;
+	struct endpoint *ep;
+	char reason[64];
+
+	if (msg_undeliverable_get(body, &m) != ERR_OK) {
+		bad_record(p, "UNDELIVERABLE");
+		return;
+	}
+	snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(m.reason));
+	if ((ep = own_endpoint(r, p, "UNDELIVERABLE", m.sid)))
+		custody_undeliverable(r->custody, ep, m.q, reason);
+}
+
+static void on_store(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_store m;
+	struct slice in, inner;
+	uint16_t type;
+
+	if (msg_store_get(body, &m) != ERR_OK) {
+		bad_record(p, "STORE");
+		return;
+	}
+	in = m.body;
+	if (codec_next(&in, &type, &inner) != ERR_OK ||
+	    !codec_may_send(type, hub_peer_roles(p->hub))) {
+		link_put_stored(hub_peer_link(p->hub),
+				&(struct msg_stored){m.op_boot, m.op_n, ERR_DENIED,
+						     slice_str("not this service's to ask"),
+						     SLICE_NONE});
+		return;
+	}
+	store_ops_forward(r->store, hub_peer_link(p->hub), &m, loop_now(r->loop));
+}
+
+static void on_stored(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_stored m;
+
+	if (msg_stored_get(body, &m) != ERR_OK)
+		bad_record(p, "STORED");
+	else
+		store_ops_answer(r->store, &m);
+}
+
+static void on_admin(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_admin m;
+
+	if (msg_admin_get(body, &m) != ERR_OK)
+		bad_record(p, "ADMIN");
+	else
+		router_admin(r, p, &m);
+}
+
+static record_fn *const handlers[] = {
+	[MSG_ANNOUNCE] = on_announce,
+	[MSG_ANNOUNCE_HAVE] = on_announce_have,
+	[MSG_ANNOUNCE_END] = on_announce_end,
+	[MSG_RESEND_END] = on_resend_end,
+	[MSG_BIND] = on_bind,
+	[MSG_UNBIND] = on_unbind,
+	[MSG_STANZA] = on_stanza,
+	[MSG_DELIVERED] = on_delivered,
+	[MSG_UNDELIVERABLE] = on_undeliverable,
+	[MSG_STORE] = on_store,
+	[MSG_STORED] = on_stored,
+	[MSG_ADMIN] = on_admin,
+};
+
+void router_record(struct router *r, struct router_peer *p, uint16_t type, struct slice body)
+{
+	if (type >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[type]) {
+		log_err(hub_peer_instance(p->hub),
+			"event=bad_record type=%s reason=\"the router has no use for it\"",
+			codec_name(type));
+		return;
+	}
+	handlers[type](r, p, body);
+}

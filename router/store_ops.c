@@ -1,0 +1,207 @@
+#include "router/store_ops.h"
+
+#include <stdlib.h>
+
+#include "base/blob.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/xmem.h"
+#include "ipc/link.h"
+
+#define PENDING_MAX 100000
+#define DEADLINE_MAX_MS 60000
+
+struct op {
+	struct list link;
+	uint64_t id[2]; /* boot, n */
+	struct link *from;
+	store_done_fn *done;
+	void *arg;
+	struct monotime deadline;
+	uint32_t deadline_ms;
+	struct blob *body;
+};
+
+struct store_ops {
+	uint64_t boot;
+	uint64_t next_n;
+	struct link *datastore;
+	struct map by_id;
+	struct list ops; /* in order of arrival: sent again in that order */
+};
+
+struct store_ops *store_ops_new(uint64_t boot)
+{
+	struct store_ops *s = xcalloc(1, sizeof(*s));
+
+	s->boot = boot;
+	map_init(&s->by_id);
+	list_init(&s->ops);
+	return s;
+}
+
+static struct slice op_key(const uint64_t id[2])
+{
+	return slice_of((const char *)id, 2 * sizeof(id[0]));
+}
+
+static void op_free(struct store_ops *s, struct op *o)
+{
+	map_remove(&s->by_id, op_key(o->id));
+	list_remove(&o->link);
+	blob_unref(&o->body);
+	free(o);
+}
+
+void store_ops_free(struct store_ops **sp)
+{
+	struct store_ops *s = *sp;
+
+	*sp = NULL;
+	if (!s)
+		return;
+	list_each_safe(it, &s->ops) {
+		struct op *o = list_entry(it, struct op, link);
+		store_done_fn *done = o->done;
+		void *arg = o->arg;
+
+		op_free(s, o);
+		if (done)
+			done(arg, ERR_CLOSED, 0, SLICE_NONE);
+	}
+	map_clear(&s->by_id);
+	free(s);
+}
+
+static void send_op(struct store_ops *s, const struct op *o)
+{
+	if (s->datastore)
+		link_put_store(s->datastore, &(struct msg_store){o->id[0], o->id[1], o->deadline_ms,
+								 blob_slice(o->body)});
+}
+
+void store_ops_attach(struct store_ops *s, struct link *datastore)
+{
+	s->datastore = datastore;
+	if (!datastore)
+		return;
+	list_each(it, &s->ops)
+		send_op(s, list_entry(it, struct op, link));
+}
+
+static struct op *op_add(struct store_ops *s, uint64_t boot, uint64_t n, struct slice body,
+			 uint32_t deadline_ms, struct monotime now)
+{
+	struct op *o = xcalloc(1, sizeof(*o));
+
+	o->id[0] = boot;
+	o->id[1] = n;
+	o->deadline_ms = deadline_ms < DEADLINE_MAX_MS ? deadline_ms : DEADLINE_MAX_MS;
+	o->deadline = monotime_add_ms(now, o->deadline_ms);
+	o->body = blob_new(body.data, body.len);
+	map_put(&s->by_id, op_key(o->id), o);
+	list_append(&s->ops, &o->link);
+	return o;
+}
+
+static void answer(struct link *to, const uint64_t id[2], enum err status, const char *text)
+{
+	link_put_stored(to, &(struct msg_stored){
+				    .op_boot = id[0],
+				    .op_n = id[1],
+				    .status = (uint8_t)status,
+				    .text = slice_str(text),
+			    });
+}
+
+void store_ops_forward(struct store_ops *s, struct link *from, const struct msg_store *m,
+		       struct monotime now)
+{
+	uint64_t id[2] = {m->op_boot, m->op_n};
+	struct op *o = map_find(&s->by_id, op_key(id));
+
+	if (o) {
+		o->from = from; /* asked again: the answer is on its way */
+		return;
+	}
+	if (s->by_id.count >= PENDING_MAX) {
+		answer(from, id, ERR_FULL, "too many requests wait for the datastore; try later");
+		return;
+	}
+	o = op_add(s, m->op_boot, m->op_n, m->body, m->deadline_ms, now);
+	o->from = from;
+	send_op(s, o);
+}
+
+void store_ops_ask(struct store_ops *s, struct slice body, uint32_t deadline_ms,
+		   store_done_fn *done, void *arg, struct monotime now)
+{
+	struct op *o = op_add(s, s->boot, ++s->next_n, body, deadline_ms, now);
+
+	o->done = done;
+	o->arg = arg;
+	send_op(s, o);
+}
+
+/* The operation is taken out before anybody is told: a callback may ask again. */
+static void finish(struct store_ops *s, struct op *o, const struct msg_stored *m)
+{
+	store_done_fn *done = o->done;
+	void *arg = o->arg;
+	struct link *from = o->from;
+	struct slice in = m->body, body = SLICE_NONE;
+	uint16_t type = 0;
+
+	op_free(s, o);
+	if (from)
+		link_put_stored(from, m);
+	if (!done)
+		return;
+	if (in.len && codec_next(&in, &type, &body) != ERR_OK) {
+		done(arg, ERR_CORRUPT, 0, SLICE_NONE);
+		return;
+	}
+	done(arg, (enum err)m->status, type, body);
+}
+
+void store_ops_answer(struct store_ops *s, const struct msg_stored *m)
+{
+	uint64_t id[2] = {m->op_boot, m->op_n};
+	struct op *o = map_find(&s->by_id, op_key(id));
+
+	if (o)
+		finish(s, o, m);
+}
+
+void store_ops_forget(struct store_ops *s, const struct link *from)
+{
+	list_each(it, &s->ops) {
+		struct op *o = list_entry(it, struct op, link);
+
+		if (o->from == from)
+			o->from = NULL; /* it still happens; nobody is told */
+	}
+}
+
+/* Callbacks may add operations, never take one out: the list stays whole. */
+void store_ops_tick(struct store_ops *s, struct monotime now)
+{
+	list_each_safe(it, &s->ops) {
+		struct op *o = list_entry(it, struct op, link);
+		struct msg_stored m = {
+			.op_boot = o->id[0],
+			.op_n = o->id[1],
+			.status = ERR_TIMEOUT,
+			.text = slice_str("the datastore did not answer in time; see `supervisor "
+					  "status` and the log of datastore"),
+		};
+
+		if (monotime_before(o->deadline, now))
+			finish(s, o, &m);
+	}
+}
+
+size_t store_ops_pending(const struct store_ops *s)
+{
+	return s->by_id.count;
+}

@@ -1,0 +1,70 @@
+/*
+ * manager - what the rooms of session/ share: the manager itself and the stanza in hand.
+ *
+ * Internal to session/. The host never calls back into session/ from inside one of its functions,
+ * except session_undelivered() from inside close(): so a session leaves the registry before it is
+ * closed, and a list is never walked across close().
+ */
+#ifndef SESSION_MANAGER_H
+#define SESSION_MANAGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/monotime.h"
+#include "base/slice.h"
+#include "session/session.h"
+
+struct session;
+
+enum resource_conflict { CONFLICT_REPLACE, CONFLICT_REJECT, CONFLICT_RENAME };
+
+struct session_manager {
+	struct session_host host;
+	void *ctx;
+	char **domains; /* owned; NULL-terminated */
+	char *software_name;
+	char *software_version;
+	unsigned int sessions_per_user;
+	enum resource_conflict conflict;
+	struct map users;	  /* bare JID -> struct user */
+	struct map64 sessions;	  /* sid -> struct session */
+	struct map roster_queues; /* bare JID -> struct roster_queue */
+	struct list roster_jobs;  /* all jobs, so that they can be orphaned at the end */
+	uint64_t pushes;	  /* numbers the ids of roster pushes */
+};
+
+/* One stanza while it is handled. s is a copy of the envelope; its slices are the caller's. */
+struct inbound {
+	struct session_manager *m;
+	struct custody_entry *e;
+	struct session *sender; /* NULL: it came through another service's session */
+	struct session_stanza s;
+	struct monotime now;
+};
+
+/* Is the stanza addressed to the sender's own account (by bare JID or without 'to')? */
+bool inbound_is_own(const struct inbound *in);
+
+/* Deliveries, shared by everybody. */
+static inline void manager_deliver(struct session_manager *m, struct custody_entry *e, uint64_t sid,
+				   const struct session_stanza *s)
+{
+	m->host.deliver(m->ctx, e, sid, s);
+}
+
+static inline void manager_answer(struct session_manager *m, struct custody_entry *e, uint64_t sid,
+				  const struct session_stanza *s)
+{
+	m->host.answer(m->ctx, e, sid, s);
+}
+
+/* 0 when nobody serves domain. */
+static inline uint64_t manager_route(const struct session_manager *m, struct slice domain)
+{
+	return m->host.route(m->ctx, domain);
+}
+
+#endif

@@ -1,0 +1,306 @@
+#include "session/presence.h"
+
+#include <stdlib.h>
+
+#include "ipc/codec.h"
+#include "ipc/stanza_kinds.h"
+#include "session/delivery.h"
+#include "session/presence_contacts.h"
+#include "session/registry.h"
+#include "session/reply.h"
+#include "session/session_blob.h"
+#include "session/subscription.h"
+#include "xmpp/jid.h"
+#include "xmpp/ns.h"
+#include "xmpp/stanza.h"
+#include "xmpp/xml_tree.h"
+
+/* RFC 6121 4.7.2.3: an integer from -128 to 127 (with white space, as xs:byte allows). */
+static bool priority_value(const char *text, int8_t *out)
+{
+	char *end;
+	long v;
+
+	v = strtol(text, &end, 10);
+	if (end == text || v < -128 || v > 127)
+		return false;
+	end += strspn(end, " \t\r\n");
+	*out = (int8_t)v;
+	return *end == '\0';
+}
+
+/* The priority of a presence, 0 when it says nothing. */
+static bool presence_priority(const struct session_stanza *s, int8_t *out)
+{
+	struct slice index = s->children;
+	struct stanza_child c;
+	struct xml_node *tree;
+	bool ok;
+
+	*out = 0;
+	while (stanza_child_get(&index, &c)) {
+		if (c.ns != NS_ID_CONTENT || c.name != NAME_ID_PRIORITY)
+			continue;
+		if (c.offset > s->inner.len || c.length > s->inner.len - c.offset)
+			return false;
+		tree = xml_tree_parse_inner(slice_of(s->inner.data + c.offset, c.length),
+					    NS_CLIENT);
+		ok = tree && tree->first && priority_value(tree->first->text, out);
+		xml_tree_free(&tree);
+		return ok;
+	}
+	return true;
+}
+
+static void pass(struct session_manager *m, struct custody_entry *e, bool made, uint64_t sid,
+		 const struct session_stanza *s)
+{
+	if (made)
+		manager_answer(m, e, sid, s);
+	else
+		manager_deliver(m, e, sid, s);
+}
+
+/* To all available resources of u, addressed to the bare JID (RFC 6121 4.2.2, 8.5.2.1.2). */
+static unsigned int to_available(struct session_manager *m, struct custody_entry *e, bool made,
+				 const struct user *u, struct session_stanza *s)
+{
+	unsigned int given = 0;
+
+	for (struct session *r = user_first(u); r; r = user_after(r)) {
+		if (!registry_available(r))
+			continue;
+		s->to = u->bare;
+		pass(m, e, made, r->sid, s);
+		given++;
+	}
+	return given;
+}
+
+unsigned int presence_to_address(struct session_manager *m, struct custody_entry *e, bool made,
+				 struct session_stanza *s)
+{
+	struct session *match;
+	uint64_t sid;
+
+	if (!session_is_local(m, jid_text_domain(s->to))) {
+		sid = manager_route(m, jid_text_domain(s->to));
+		if (sid)
+			pass(m, e, made, sid, s);
+		return sid ? 1 : 0;
+	}
+	if (jid_text_resource(s->to).len == 0)
+		return to_available(m, e, made, registry_user(m, s->to), s);
+	match = registry_full(m, s->to);
+	if (match)
+		pass(m, e, made, match->sid, s);
+	return match ? 1 : 0;
+}
+
+/* The unavailable to everybody who was sent directed presence, except (contacts_told) those who had
+ * it as contacts; nobody is remembered afterwards. */
+static void to_targets(struct session_manager *m, struct custody_entry *e, bool contacts_told,
+		       struct session *sender, struct session_stanza *s)
+{
+	struct slice left = str_slice(&sender->targets), to;
+	const struct contacts *c = &sender->user->contacts;
+
+	while (codec_get_str(&left, &to)) {
+		if (contacts_told && (contacts_find(c, to) & CONTACT_FROM))
+			continue;
+		s->to = to;
+		presence_to_address(m, e, e == NULL, s);
+	}
+	str_clear(&sender->targets);
+	sender->ntargets = 0;
+}
+
+/* A session's last presence, as the server tells it to others. */
+static struct session_stanza last_presence(const struct session *s)
+{
+	return (struct session_stanza){.kind = STANZA_PRESENCE,
+				       .type = TYPE_NONE,
+				       .flags = s->last->flags,
+				       .from = s->full,
+				       .lang = s->last->lang,
+				       .children = s->last->children,
+				       .inner = s->last->inner};
+}
+
+unsigned int presence_show(struct session_manager *m, struct custody_entry *e, struct slice bare,
+			   struct slice to, uint8_t type)
+{
+	const struct user *u = registry_user(m, bare);
+	unsigned int shown = 0;
+
+	for (struct session *s = user_first(u); s; s = user_after(s)) {
+		struct session_stanza out;
+
+		if (!registry_available(s))
+			continue;
+		out = last_presence(s);
+		if (type == TYPE_UNAVAILABLE)
+			out = (struct session_stanza){
+				.kind = STANZA_PRESENCE, .type = type, .from = s->full};
+		out.to = to;
+		presence_to_address(m, e, true, &out);
+		shown++;
+	}
+	return shown;
+}
+
+/* What the user's other resources are, for one that has just become available (4.2.2, 4.3). */
+static void show_others(const struct inbound *in)
+{
+	struct session *self = in->sender;
+
+	for (struct session *o = user_first(self->user); o; o = user_after(o)) {
+		struct session_stanza out;
+
+		if (o == self || !registry_available(o))
+			continue;
+		out = last_presence(o);
+		out.to = self->user->bare;
+		manager_answer(in->m, in->e, self->sid, &out);
+	}
+}
+
+static void broadcast_available(struct inbound *in)
+{
+	struct session *self = in->sender;
+	bool initial = !registry_available(self);
+	int8_t priority;
+
+	if (!presence_priority(&in->s, &priority)) {
+		reply_error(in, STANZA_ERROR_BAD_REQUEST,
+			    "The priority is an integer from -128 to 127.",
+			    "rfc6121-4.7.2.3 priority");
+		return;
+	}
+	registry_set_presence(self, &in->s, priority);
+	session_blob_emit(in->m, self);
+	to_available(in->m, in->e, false, self->user, &in->s);
+	if (initial)
+		show_others(in);
+	in->s.to = SLICE_NONE;
+	presence_contacts_available(in);
+}
+
+static void broadcast_unavailable(struct inbound *in)
+{
+	struct session *self = in->sender;
+	bool was_available = registry_available(self);
+
+	/* 4.5.2: to the resource that says so as well, then it is no longer among the available. */
+	if (was_available) {
+		to_available(in->m, in->e, false, self->user, &in->s);
+		registry_set_presence(self, NULL, 0);
+		presence_contacts_unavailable(in->m, in->e, self, &in->s);
+	}
+	to_targets(in->m, in->e, was_available, self, &in->s);
+	session_blob_emit(in->m, self);
+	reply_consume(in, "rfc6121-4.5 presence broadcast");
+}
+
+void presence_gone(struct session_manager *m, struct session *s)
+{
+	struct session_stanza out = {
+		.kind = STANZA_PRESENCE, .type = TYPE_UNAVAILABLE, .from = s->full};
+
+	if (registry_available(s)) {
+		to_available(m, NULL, true, s->user, &out);
+		presence_contacts_unavailable(m, NULL, s, &out);
+	}
+	to_targets(m, NULL, registry_available(s), s, &out);
+}
+
+/* RFC 6121 4.6: the sender's server remembers whom to tell at the end. */
+static void remember(const struct inbound *in, struct slice to)
+{
+	struct session *self = in->sender;
+	bool changed;
+
+	if (!self || slice_eq(jid_text_bare(to), self->user->bare))
+		return;
+	if (in->s.type == TYPE_UNAVAILABLE)
+		changed = registry_target_remove(self, to);
+	else
+		changed = registry_target_add(self, to);
+	if (changed)
+		session_blob_emit(in->m, self);
+}
+
+static void directed(struct inbound *in)
+{
+	struct slice to = in->s.to;
+	bool local = session_is_local(in->m, jid_text_domain(to));
+
+	if (local && jid_text_local(to).len == 0) {
+		reply_consume(in, "presence to the server");
+		return;
+	}
+	if (in->sender && in->s.type == TYPE_NONE && in->sender->ntargets >= PRESENCE_TARGETS_MAX) {
+		reply_error(in, STANZA_ERROR_RESOURCE_CONSTRAINT,
+			    "Too many addresses have directed presence; leave some first.",
+			    "rfc6121-4.6.3 directed presence to too many");
+		return;
+	}
+	if (presence_to_address(in->m, in->e, false, &in->s)) {
+		remember(in, to);
+		return;
+	}
+	if (!local && in->s.type == TYPE_NONE)
+		reply_error(in, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND,
+			    "This domain is not served here and other servers cannot be reached "
+			    "yet.",
+			    "rfc6120-10.4 no such server");
+	else
+		reply_drop(in, "rfc6121-8.5 presence to nobody");
+	if (in->s.type == TYPE_UNAVAILABLE)
+		remember(in, to);
+}
+
+/* An error for a presence of ours: only the resource that sent it may care (8.5.3.1). */
+static void error(struct inbound *in)
+{
+	if (in->s.to.len && jid_text_resource(in->s.to).len &&
+	    presence_to_address(in->m, in->e, false, &in->s))
+		return;
+	if (in->s.to.len && !session_is_local(in->m, jid_text_domain(in->s.to)) &&
+	    delivery_remote(in))
+		return;
+	reply_drop(in, "rfc6121-8.5 presence error to nobody");
+}
+
+void presence_handle(struct inbound *in)
+{
+	bool broadcast = in->s.to.len == 0 && in->sender;
+
+	switch (in->s.type) {
+	case TYPE_NONE:
+		if (broadcast)
+			broadcast_available(in);
+		else
+			directed(in);
+		break;
+	case TYPE_UNAVAILABLE:
+		if (broadcast)
+			broadcast_unavailable(in);
+		else
+			directed(in);
+		break;
+	case TYPE_ERROR:
+		error(in);
+		break;
+	case TYPE_SUBSCRIBE:
+	case TYPE_SUBSCRIBED:
+	case TYPE_UNSUBSCRIBE:
+	case TYPE_UNSUBSCRIBED:
+	case TYPE_PROBE:
+		subscription_handle(in);
+		break;
+	default:
+		reply_error(in, STANZA_ERROR_BAD_REQUEST, "This type of presence is not known.",
+			    "rfc6121-4.7.1 presence of unknown type");
+	}
+}

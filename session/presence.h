@@ -1,0 +1,32 @@
+/*
+ * presence - available, unavailable and directed presence (RFC 6121 section 4).
+ *
+ * Broadcast goes to the user's own available resources and to the contacts who may see him;
+ * directed presence to whom it is addressed, who then also gets the unavailable (4.6.3).
+ */
+#ifndef SESSION_PRESENCE_H
+#define SESSION_PRESENCE_H
+
+#include "session/manager.h"
+
+/* Directed presence is remembered for this many addresses of one session. */
+#define PRESENCE_TARGETS_MAX 1000
+
+struct session;
+
+void presence_handle(struct inbound *in);
+
+/* Sends s to s->to, wherever that is; made: it is the server's own answer to e, not e's stanza (as
+ * it must be when e is NULL). How many got it; s->to is another afterwards. */
+unsigned int presence_to_address(struct session_manager *m, struct custody_entry *e, bool made,
+				 struct session_stanza *s);
+
+/* Shows every available resource of the online user bare to `to`: as it is (TYPE_NONE), or as
+ * gone (TYPE_UNAVAILABLE) because `to` may not see it any more. How many there are. */
+unsigned int presence_show(struct session_manager *m, struct custody_entry *e, struct slice bare,
+			   struct slice to, uint8_t type);
+
+/* s was detached from the registry: who saw it available is told that it is not any more. */
+void presence_gone(struct session_manager *m, struct session *s);
+
+#endif

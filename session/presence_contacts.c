@@ -1,0 +1,237 @@
+#include "session/presence_contacts.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/xmem.h"
+#include "ipc/stanza_kinds.h"
+#include "session/contacts.h"
+#include "session/presence.h"
+#include "session/registry.h"
+#include "session/reply.h"
+#include "session/roster_job.h"
+#include "xmpp/jid.h"
+
+/* What waits until the contacts of a user are read. */
+struct wait {
+	struct roster_job job;
+	struct parked *parked;
+	/* Goes on; in is the parked stanza, from its time. known: the contacts could be read. */
+	void (*go)(struct inbound *in, struct slice bare, const struct contacts *c, bool known);
+};
+
+static void wait_done(struct wait *w, const struct contacts *c, bool known)
+{
+	struct inbound in;
+
+	reply_resume(w->parked, w->job.m, &in);
+	w->go(&in, roster_job_owner(&w->job), c, known);
+}
+
+static void wait_loaded(struct roster_job *j, const struct msg_db_roster *roster)
+{
+	struct user *u = registry_user(j->m, roster_job_owner(j));
+	struct contacts c = {.list = STR_INIT};
+
+	contacts_load(u ? &u->contacts : &c, roster);
+	wait_done((struct wait *)j, u ? &u->contacts : &c, true);
+	contacts_forget(&c);
+}
+
+static void wait_failed(struct roster_job *j, enum err why)
+{
+	struct user *u = registry_user(j->m, roster_job_owner(j));
+	struct contacts none = {.list = STR_INIT};
+
+	/* Somebody before us in the queue may have had more luck. */
+	if (u && u->contacts.known) {
+		wait_done((struct wait *)j, &u->contacts, true);
+		return;
+	}
+	if (why != ERR_NOTFOUND)
+		log_warn("-",
+			 "event=contacts-unread jid=%s error=%s hint=\"contacts see the next "
+			 "change of presence; see the datastore's log\"",
+			 log_quote(roster_job_owner(j)), err_name(why));
+	wait_done((struct wait *)j, &none, false);
+}
+
+static void wait_free(struct roster_job *j)
+{
+	struct wait *w = (struct wait *)j;
+
+	reply_unpark(&w->parked, j->m);
+	free(w);
+}
+
+static const struct roster_job_ops wait_ops = {
+	.loaded = wait_loaded, .failed = wait_failed, .free = wait_free};
+
+/* Calls go with the contacts of bare: now when they are known, else later. */
+static void with_contacts(struct inbound *in, struct slice bare,
+			  void (*go)(struct inbound *in, struct slice bare,
+				     const struct contacts *c, bool known))
+{
+	struct user *u = registry_user(in->m, bare);
+	struct wait *w;
+
+	if (u && u->contacts.known) {
+		go(in, bare, &u->contacts, true);
+		return;
+	}
+	w = xcalloc(1, sizeof(*w));
+	w->job.ops = &wait_ops;
+	w->parked = reply_park(in);
+	w->go = go;
+	roster_job_start_take(in->m, bare, &w->job);
+}
+
+/* s to every contact who may see the user. */
+static void to_subscribers(struct session_manager *m, struct custody_entry *e,
+			   const struct contacts *c, struct session_stanza *s)
+{
+	struct slice left = contacts_all(c), jid;
+	uint8_t bits;
+
+	while (contacts_next(&left, &bits, &jid)) {
+		if (!(bits & CONTACT_FROM))
+			continue;
+		s->to = jid;
+		presence_to_address(m, e, e == NULL, s);
+	}
+}
+
+/* Shows the resources of bare to the session whose presence is in hand, if bare allows it. */
+static void show_to_asker(struct inbound *in, struct slice bare, const struct contacts *c,
+			  bool known)
+{
+	if (!known || !in->sender || !registry_available(in->sender))
+		return;
+	if (contacts_find(c, in->sender->user->bare) & CONTACT_FROM)
+		presence_show(in->m, in->e, bare, in->sender->full, TYPE_NONE);
+}
+
+/* 4.3: what the user sees. Local contacts are looked up, others are probed. */
+static void see(struct inbound *in, struct slice contact)
+{
+	struct slice domain = jid_text_domain(contact);
+	uint64_t sid;
+
+	if (session_is_local(in->m, domain)) {
+		/* Nobody there: nothing to see, and no reason to read a roster. */
+		if (registry_user(in->m, contact))
+			with_contacts(in, contact, show_to_asker);
+		return;
+	}
+	sid = manager_route(in->m, domain);
+	if (sid)
+		manager_answer(in->m, in->e, sid,
+			       &(struct session_stanza){.kind = STANZA_PRESENCE,
+							.type = TYPE_PROBE,
+							.from = in->sender->full,
+							.to = contact});
+}
+
+/* A session has become available: whom it sees, who asks for leave (3.1.3). */
+static void inform(struct inbound *in, const struct contacts *c)
+{
+	struct session *self = in->sender;
+	struct str copy = STR_INIT;
+	struct slice left, jid;
+	uint8_t bits;
+
+	self->informed = true;
+	/* What happens on the way may change the contacts. */
+	str_add_slice(&copy, contacts_all(c));
+	left = str_slice(&copy);
+	while (contacts_next(&left, &bits, &jid)) {
+		if (bits & CONTACT_TO)
+			see(in, jid);
+		if (bits & CONTACT_PENDING)
+			manager_answer(in->m, in->e, self->sid,
+				       &(struct session_stanza){.kind = STANZA_PRESENCE,
+								.type = TYPE_SUBSCRIBE,
+								.from = jid,
+								.to = self->user->bare});
+	}
+	str_clear(&copy);
+}
+
+static void available_go(struct inbound *in, struct slice bare, const struct contacts *c,
+			 bool known)
+{
+	struct session *self = in->sender;
+
+	(void)bare;
+	if (known && self && registry_available(self)) {
+		struct session_stanza out = in->s;
+
+		/* It may have changed while the contacts were read. */
+		out.flags = self->last->flags;
+		out.lang = self->last->lang;
+		out.children = self->last->children;
+		out.inner = self->last->inner;
+		to_subscribers(in->m, in->e, c, &out);
+		if (!self->informed)
+			inform(in, c);
+	}
+	reply_consume(in, "rfc6121-4.2 presence broadcast");
+}
+
+void presence_contacts_available(struct inbound *in)
+{
+	with_contacts(in, in->sender->user->bare, available_go);
+}
+
+static void unavailable_go(struct inbound *in, struct slice bare, const struct contacts *c,
+			   bool known)
+{
+	const struct session *again = registry_full(in->m, in->s.from);
+
+	(void)bare;
+	if (known && !(again && registry_available(again)))
+		to_subscribers(in->m, in->e, c, &in->s);
+}
+
+void presence_contacts_unavailable(struct session_manager *m, struct custody_entry *e,
+				   struct session *s, const struct session_stanza *out)
+{
+	struct inbound in = {.m = m, .e = e, .s = *out};
+
+	in.s.to = SLICE_NONE;
+	/* A session that is gone may have been the user's last: its contacts are still here. */
+	if (s->user->contacts.known)
+		to_subscribers(m, e, &s->user->contacts, &in.s);
+	else
+		with_contacts(&in, s->user->bare, unavailable_go);
+}
+
+static void probe_go(struct inbound *in, struct slice bare, const struct contacts *c, bool known)
+{
+	struct slice asker = jid_text_bare(in->s.from);
+	struct session_stanza out = {.kind = STANZA_PRESENCE, .from = bare, .to = in->s.from};
+
+	if (!known && registry_user(in->m, bare)) {
+		reply_drop(in, "probe that cannot be judged now");
+		return;
+	}
+	/* 4.3.2: no leave, no account: the same answer. */
+	if (!(contacts_find(c, asker) & CONTACT_FROM))
+		out.type = TYPE_UNSUBSCRIBED;
+	else if (presence_show(in->m, in->e, bare, in->s.from, TYPE_NONE) == 0)
+		out.type = TYPE_UNAVAILABLE;
+	if (out.type != TYPE_NONE)
+		presence_to_address(in->m, in->e, true, &out);
+	reply_consume(in, "rfc6121-4.3.2 probe");
+}
+
+void presence_contacts_probe(struct inbound *in, struct slice bare)
+{
+	/* The user's own resources see each other (4.2.2). */
+	if (in->sender && slice_eq(bare, in->sender->user->bare)) {
+		presence_show(in->m, in->e, bare, in->s.from, TYPE_NONE);
+		reply_consume(in, "rfc6121-4.3.2 probe");
+		return;
+	}
+	with_contacts(in, bare, probe_go);
+}

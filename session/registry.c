@@ -1,0 +1,175 @@
+#include "session/registry.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/xmem.h"
+#include "ipc/codec.h"
+#include "session/manager.h"
+#include "xmpp/jid.h"
+
+struct session *user_first(const struct user *u)
+{
+	struct list *l = u ? list_first(&u->sessions) : NULL;
+
+	return l ? list_entry(l, struct session, link) : NULL;
+}
+
+struct session *user_after(const struct session *s)
+{
+	return s->link.next == &s->user->sessions ? NULL
+						  : list_entry(s->link.next, struct session, link);
+}
+
+struct session *registry_sid(const struct session_manager *m, uint64_t sid)
+{
+	return map64_find(&m->sessions, sid);
+}
+
+struct user *registry_user(const struct session_manager *m, struct slice jid)
+{
+	return map_find(&m->users, jid_text_bare(jid));
+}
+
+struct session *registry_resource(const struct user *u, struct slice resource)
+{
+	/* A user's sessions are few (sessions_per_user): walking them beats a second map. */
+	for (struct session *s = user_first(u); s; s = user_after(s)) {
+		if (slice_eq(s->resource, resource))
+			return s;
+	}
+	return NULL;
+}
+
+struct session *registry_full(const struct session_manager *m, struct slice full)
+{
+	return registry_resource(registry_user(m, full), jid_text_resource(full));
+}
+
+/* Copies s to *at and moves *at behind it. */
+static struct slice place(char **at, struct slice s)
+{
+	char *start = *at;
+
+	if (s.len)
+		memcpy(start, s.data, s.len);
+	*at += s.len;
+	return slice_of(start, s.len);
+}
+
+static struct user *user_new(struct session_manager *m, struct slice bare)
+{
+	struct user *u = xcalloc(1, sizeof(*u) + bare.len);
+	char *at = u->text;
+
+	list_init(&u->sessions);
+	str_init(&u->contacts.list);
+	u->bare = place(&at, bare);
+	map_put(&m->users, bare, u);
+	return u;
+}
+
+struct session *registry_add(struct session_manager *m, uint64_t sid, struct slice bare,
+			     struct slice resource, struct slice conn, struct slice addr)
+{
+	struct user *u = map_find(&m->users, bare);
+	size_t full = bare.len + 1 + resource.len;
+	struct session *s = xcalloc(1, sizeof(*s) + full + conn.len + addr.len);
+	char *at = s->text;
+
+	if (!u)
+		u = user_new(m, bare);
+	place(&at, bare);
+	*at++ = '/';
+	s->resource = place(&at, resource);
+	s->full = slice_of(s->text, full);
+	s->conn = place(&at, conn);
+	s->addr = place(&at, addr);
+	s->sid = sid;
+	s->user = u;
+	str_init(&s->targets);
+	list_append(&u->sessions, &s->link);
+	u->count++;
+	u->refs++;
+	check(map64_put(&m->sessions, sid, s) == NULL);
+	return s;
+}
+
+void registry_detach(struct session_manager *m, struct session *s)
+{
+	check(map64_remove(&m->sessions, s->sid) == s);
+	list_remove(&s->link);
+	s->user->count--;
+}
+
+void registry_free(struct session_manager *m, struct session **sp)
+{
+	struct session *s = *sp;
+
+	*sp = NULL;
+	if (--s->user->refs == 0) {
+		map_remove(&m->users, s->user->bare);
+		contacts_forget(&s->user->contacts);
+		free(s->user);
+	}
+	free(s->last);
+	str_clear(&s->targets);
+	free(s);
+}
+
+void registry_set_presence(struct session *s, const struct session_stanza *p, int8_t priority)
+{
+	struct presence *next = NULL;
+
+	if (p) {
+		char *at;
+
+		next = xmalloc(sizeof(*next) + p->lang.len + p->children.len + p->inner.len);
+		at = next->text;
+		next->flags = p->flags;
+		next->lang = place(&at, p->lang);
+		next->children = place(&at, p->children);
+		next->inner = place(&at, p->inner);
+	}
+	free(s->last);
+	s->last = next;
+	s->priority = p ? priority : 0;
+	if (!p)
+		s->informed = false;
+}
+
+/* The offset of jid in the packed list, or its length. */
+static size_t target_find(const struct session *s, struct slice jid)
+{
+	struct slice left = str_slice(&s->targets), one;
+	size_t at = 0;
+
+	while (codec_get_str(&left, &one)) {
+		if (slice_eq(one, jid))
+			return at;
+		at = s->targets.len - left.len;
+	}
+	return s->targets.len;
+}
+
+bool registry_target_add(struct session *s, struct slice jid)
+{
+	if (target_find(s, jid) < s->targets.len)
+		return false;
+	codec_put_str(&s->targets, jid);
+	s->ntargets++;
+	return true;
+}
+
+bool registry_target_remove(struct session *s, struct slice jid)
+{
+	size_t at = target_find(s, jid), size = 2 + jid.len;
+
+	if (at == s->targets.len)
+		return false;
+	memmove(s->targets.data + at, s->targets.data + at + size, s->targets.len - at - size);
+	s->targets.len -= size;
+	if (--s->ntargets == 0)
+		str_clear(&s->targets);
+	return true;
+}

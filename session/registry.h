@@ -1,0 +1,81 @@
+/*
+ * registry - users who have sessions, and these sessions, found by session id and by JID.
+ *
+ * Pure data. A session is one allocation (its strings are behind it) plus, when it is available,
+ * one for its last presence; about 300 bytes idle. A lookup never allocates.
+ */
+#ifndef SESSION_REGISTRY_H
+#define SESSION_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/slice.h"
+#include "base/str.h"
+#include "session/contacts.h"
+
+struct session_manager;
+struct session_stanza;
+
+struct user {
+	struct list sessions; /* struct session.link, in the order of binding */
+	unsigned int count;   /* of them */
+	unsigned int refs;    /* them, and those detached but not yet freed */
+	struct slice bare;
+	struct contacts contacts;
+	char text[];
+};
+
+/* The presence a session last broadcast: everything of it but its addresses and id. */
+struct presence {
+	uint16_t flags;
+	struct slice lang, children, inner;
+	char text[];
+};
+
+struct session {
+	struct list link;
+	struct user *user;
+	uint64_t sid;
+	struct slice full, resource, conn, addr;
+	struct presence *last; /* NULL = not available (RFC 6121 4.2) */
+	struct str targets;    /* directed presence (RFC 6121 4.6): packed STRs, ntargets of them */
+	uint16_t ntargets;
+	int8_t priority;
+	bool interested; /* asked for the roster (RFC 6121 2.2) */
+	bool informed;	 /* has been shown whom its user sees and who asks (3.1.3, 4.3) */
+	char text[];
+};
+
+/* Every session of u (which may be NULL) in the order of binding; NULL at the end. */
+struct session *user_first(const struct user *u);
+struct session *user_after(const struct session *s);
+
+static inline bool registry_available(const struct session *s)
+{
+	return s->last != NULL;
+}
+
+/* Borrowed or NULL. full: a full JID; bare: only the bare part of jid is looked at. */
+struct session *registry_sid(const struct session_manager *m, uint64_t sid);
+struct session *registry_full(const struct session_manager *m, struct slice full);
+struct user *registry_user(const struct session_manager *m, struct slice jid);
+struct session *registry_resource(const struct user *u, struct slice resource);
+
+/* A new session; sid and full JID must be free. */
+struct session *registry_add(struct session_manager *m, uint64_t sid, struct slice bare,
+			     struct slice resource, struct slice conn, struct slice addr);
+
+/* Takes s out of all lookups; s and s->user stay readable until registry_free(). */
+void registry_detach(struct session_manager *m, struct session *s);
+void registry_free(struct session_manager *m, struct session **sp);
+
+/* Replaces s->last by a copy, or forgets it (p = NULL): then priority is 0 again. */
+void registry_set_presence(struct session *s, const struct session_stanza *p, int8_t priority);
+
+/* Directed presence. add: false when it was there already. */
+bool registry_target_add(struct session *s, struct slice jid);
+bool registry_target_remove(struct session *s, struct slice jid);
+
+#endif

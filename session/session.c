@@ -1,0 +1,371 @@
+#include "session/session.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/xmem.h"
+#include "ipc/stanza_kinds.h"
+#include "session/delivery.h"
+#include "session/manager.h"
+#include "session/presence.h"
+#include "session/registry.h"
+#include "session/reply.h"
+#include "session/roster_job.h"
+#include "session/session_blob.h"
+#include "xmpp/jid.h"
+
+#define RESOURCE_RANDOM_BYTES 8
+
+struct session_manager *session_new(const struct session_host *host, void *ctx)
+{
+	struct session_manager *m = xcalloc(1, sizeof(*m));
+
+	m->host = *host;
+	m->ctx = ctx;
+	m->domains = xcalloc(1, sizeof(*m->domains));
+	m->software_name = xstrdup("");
+	m->software_version = xstrdup("");
+	m->sessions_per_user = 1;
+	map_init(&m->users);
+	map64_init(&m->sessions);
+	map_init(&m->roster_queues);
+	list_init(&m->roster_jobs);
+	/* Push ids must not repeat after a restart: a client could take an old answer for a new. */
+	m->pushes = random_u64() >> 16;
+	return m;
+}
+
+static void domains_free(char **domains)
+{
+	for (char **d = domains; *d; d++)
+		free(*d);
+	free(domains);
+}
+
+void session_free(struct session_manager **mp)
+{
+	struct session_manager *m = *mp;
+	struct session *s;
+	size_t it = 0;
+
+	*mp = NULL;
+	if (!m)
+		return;
+	roster_job_orphan_all(m);
+	while (map64_next(&m->sessions, &it, NULL, (void **)&s))
+		registry_free(m, &s);
+	map64_clear(&m->sessions);
+	map_clear(&m->users);
+	domains_free(m->domains);
+	free(m->software_name);
+	free(m->software_version);
+	free(m);
+}
+
+static void log_session(const struct session *s, const char *event, const char *reason)
+{
+	char ctx[64];
+
+	snprintf(ctx, sizeof(ctx), "%.*s", SLICE_ARG(s->conn));
+	log_info(ctx[0] ? ctx : "-", "event=%s jid=%s sid=%016llx%s%s", event, log_quote(s->full),
+		 (unsigned long long)s->sid, reason[0] ? " reason=" : "", reason);
+}
+
+/* The session is over, and this manager is the one who says so. Its entry in the registry goes
+ * first: what the host finds undelivered is judged while it is no longer there. */
+static void end(struct session_manager *m, struct session *s, const char *condition,
+		const char *text)
+{
+	log_session(s, "session-closed", condition);
+	registry_detach(m, s);
+	m->host.close(m->ctx, s->sid, condition, text);
+	presence_gone(m, s);
+	registry_free(m, &s);
+}
+
+static char **domains_copy(const char *const *domains)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (domains[n])
+		n++;
+	copy = xcalloc(n + 1, sizeof(*copy));
+	for (size_t i = 0; i < n; i++)
+		copy[i] = xstrdup(domains[i]);
+	return copy;
+}
+
+/* Ends the sessions of one user (bare) or one resource (full) or, when filter is NULL, those whose
+ * domain is not served. Collects the numbers first: end() changes the maps. */
+static unsigned int end_matching(struct session_manager *m, const struct jid *filter,
+				 const char *condition, const char *text)
+{
+	uint64_t *sids = xcalloc(m->sessions.count + 1, sizeof(*sids));
+	unsigned int n = 0, ended = 0;
+	struct session *s;
+	size_t it = 0;
+
+	while (map64_next(&m->sessions, &it, NULL, (void **)&s)) {
+		bool hit;
+
+		if (!filter)
+			hit = !session_is_local(m, jid_text_domain(s->full));
+		else if (filter->resource.len)
+			hit = slice_eq(s->full, jid_full(filter));
+		else
+			hit = slice_eq(s->user->bare, jid_full(filter));
+		if (hit)
+			sids[n++] = s->sid;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		s = registry_sid(m, sids[i]);
+		if (!s)
+			continue;
+		end(m, s, condition, text);
+		ended++;
+	}
+	free(sids);
+	return ended;
+}
+
+void session_configure(struct session_manager *m, const struct session_config *cfg)
+{
+	domains_free(m->domains);
+	m->domains = domains_copy(cfg->domains);
+	free(m->software_name);
+	m->software_name = xstrdup(cfg->software_name ? cfg->software_name : "");
+	free(m->software_version);
+	m->software_version = xstrdup(cfg->software_version ? cfg->software_version : "");
+	m->sessions_per_user = cfg->sessions_per_user;
+	m->conflict = CONFLICT_REPLACE;
+	if (cfg->resource_conflict && strcmp(cfg->resource_conflict, "reject") == 0)
+		m->conflict = CONFLICT_REJECT;
+	else if (cfg->resource_conflict && strcmp(cfg->resource_conflict, "rename") == 0)
+		m->conflict = CONFLICT_RENAME;
+	end_matching(m, NULL, "host-gone", "This domain is no longer served here.");
+}
+
+bool session_is_local(const struct session_manager *m, struct slice domain)
+{
+	for (char **d = m->domains; *d; d++) {
+		if (slice_is(domain, *d))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 6120 7.6: a resource of ours, hard to guess. */
+static struct slice generate(const struct user *u, char out[JID_PART_MAX + 1])
+{
+	do {
+		random_hex(out, RESOURCE_RANDOM_BYTES);
+	} while (registry_resource(u, slice_str(out)));
+	return slice_str(out);
+}
+
+/* Who stands where a new session wants to be (RFC 6120 7.7.2.2), and what is done about it. false:
+ * refused. *old: to be closed. */
+static bool settle_conflict(const struct session_manager *m, const struct user *u,
+			    char resource[JID_PART_MAX + 1], struct session **old)
+{
+	*old = registry_resource(u, slice_str(resource));
+	if (!*old)
+		return true;
+	if (m->conflict == CONFLICT_REJECT)
+		return false;
+	if (m->conflict == CONFLICT_RENAME) {
+		generate(u, resource);
+		*old = NULL;
+	}
+	return true;
+}
+
+static bool bind_valid(struct session_manager *m, uint64_t sid, struct slice bare)
+{
+	return sid != 0 && !registry_sid(m, sid) && jid_text_local(bare).len &&
+	       jid_text_resource(bare).len == 0 && session_is_local(m, jid_text_domain(bare));
+}
+
+void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, struct slice wish,
+		  struct slice conn, struct slice addr, struct monotime now)
+{
+	struct user *u = registry_user(m, bare);
+	char resource[JID_PART_MAX + 1];
+	struct session *s, *old = NULL;
+
+	(void)now;
+	if (!bind_valid(m, sid, bare)) {
+		m->host.bind_refused(m->ctx, sid, "not-allowed",
+				     "This address cannot have a session here.");
+		return;
+	}
+	if (wish.len == 0) {
+		generate(u, resource);
+	} else if (jid_prepare_resource(resource, wish) != ERR_OK) {
+		m->host.bind_refused(m->ctx, sid, "bad-request", "This resource is not valid.");
+		return;
+	}
+	if (!settle_conflict(m, u, resource, &old)) {
+		m->host.bind_refused(m->ctx, sid, "conflict", "This resource is in use.");
+		return;
+	}
+	if (!old && u && u->count >= m->sessions_per_user) {
+		m->host.bind_refused(m->ctx, sid, "resource-constraint",
+				     "Too many sessions of this account; end one of them.");
+		return;
+	}
+	if (old)
+		end(m, old, "conflict", "Replaced by a new connection of the same resource.");
+	s = registry_add(m, sid, bare, slice_str(resource), conn, addr);
+	log_session(s, "session-bound", "");
+	m->host.bound(m->ctx, sid, s->full);
+}
+
+enum err session_announce(struct session_manager *m, uint64_t sid, struct slice full,
+			  struct slice conn, struct slice addr, struct slice blob,
+			  struct monotime now)
+{
+	struct slice bare = jid_text_bare(full), resource = jid_text_resource(full);
+	struct session *s;
+	enum err e;
+
+	(void)now;
+	if (sid == 0 || jid_text_local(full).len == 0 || resource.len == 0)
+		return ERR_FORMAT;
+	if (!session_is_local(m, jid_text_domain(full)))
+		return ERR_NOTFOUND;
+	if (registry_sid(m, sid) || registry_full(m, full))
+		return ERR_CONFLICT;
+	s = registry_add(m, sid, bare, resource, conn, addr);
+	e = session_blob_restore(s, blob);
+	/* Such a session can still send and receive; its next presence makes it whole. */
+	if (e != ERR_OK)
+		log_warn("-",
+			 "event=session-blob-unread jid=%s error=%s hint=\"the client is "
+			 "seen again at its next presence\"",
+			 log_quote(full), err_name(e));
+	log_session(s, "session-announced", "");
+	return ERR_OK;
+}
+
+void session_unbind(struct session_manager *m, uint64_t sid, struct slice reason,
+		    struct monotime now)
+{
+	struct session *s = registry_sid(m, sid);
+
+	(void)now;
+	if (!s)
+		return;
+	log_session(s, "session-ended", log_quote(reason));
+	registry_detach(m, s);
+	presence_gone(m, s);
+	registry_free(m, &s);
+}
+
+/* RFC 6121 8: each kind has its room. */
+static void handle(struct inbound *in)
+{
+	static void (*const kinds[])(struct inbound *) = {
+		[STANZA_MESSAGE] = delivery_message,
+		[STANZA_PRESENCE] = presence_handle,
+		[STANZA_IQ] = delivery_iq,
+	};
+
+	if (in->s.kind < STANZA_MESSAGE || in->s.kind > STANZA_IQ)
+		reply_drop(in, "not a stanza");
+	else
+		kinds[in->s.kind](in);
+}
+
+static struct session_stanza envelope(const struct msg_stanza *s, struct slice from)
+{
+	return (struct session_stanza){
+		.kind = s->kind,
+		.type = s->type,
+		.flags = s->flags,
+		.from = from,
+		.to = s->flags & STANZA_TO_SELF ? SLICE_NONE : s->to,
+		.id = s->id,
+		.lang = s->lang,
+		.children = s->children,
+		.inner = s->inner,
+	};
+}
+
+void session_stanza(struct session_manager *m, uint64_t sid, struct custody_entry *e,
+		    const struct msg_stanza *s, struct monotime now)
+{
+	struct inbound in = {.m = m, .e = e, .sender = registry_sid(m, sid), .now = now};
+
+	if (!in.sender) {
+		reply_drop(&in, "stanza of a session that is gone");
+		return;
+	}
+	in.s = envelope(s, in.sender->full);
+	handle(&in);
+}
+
+void session_stanza_from(struct session_manager *m, struct slice from, struct custody_entry *e,
+			 const struct msg_stanza *s, struct monotime now)
+{
+	struct inbound in = {.m = m, .e = e, .s = envelope(s, from), .now = now};
+
+	if (in.s.to.len == 0)
+		reply_drop(&in, "stanza of a service without an addressee");
+	else
+		handle(&in);
+}
+
+void session_undelivered(struct session_manager *m, struct custody_entry *e, uint64_t sid,
+			 const struct session_stanza *s, const char *reason, struct monotime now)
+{
+	struct inbound in = {.m = m, .e = e, .s = *s, .now = now};
+
+	/* Without an entry nothing can be answered or counted: its sender is not known any more. */
+	if (!e)
+		return;
+	if (session_is_local(m, jid_text_domain(s->from))) {
+		in.sender = registry_full(m, s->from);
+		/* A push or an answer of the server's own, or of somebody who has left. */
+		if (!in.sender && s->kind != STANZA_MESSAGE) {
+			reply_drop(&in, "undelivered, and nobody is there to be told");
+			return;
+		}
+	}
+	delivery_failed(&in, sid, reason);
+}
+
+bool session_exists(const struct session_manager *m, uint64_t sid)
+{
+	return registry_sid(m, sid) != NULL;
+}
+
+struct slice session_jid(const struct session_manager *m, uint64_t sid)
+{
+	const struct session *s = registry_sid(m, sid);
+
+	return s ? s->full : SLICE_NONE;
+}
+
+size_t session_count(const struct session_manager *m)
+{
+	return m->sessions.count;
+}
+
+unsigned int session_kick(struct session_manager *m, struct slice jid, struct monotime now)
+{
+	unsigned int n = 0;
+	struct jid who;
+
+	(void)now;
+	if (jid_parse(&who, jid) != ERR_OK)
+		return 0;
+	if (who.local.len)
+		n = end_matching(m, &who, "policy-violation",
+				 "The administrator has ended this session.");
+	jid_clear(&who);
+	return n;
+}

@@ -1,0 +1,84 @@
+/*
+ * session_list - the sessions as the operator sees them: one JSON object a line.
+ */
+#include <stdlib.h>
+
+#include "base/xmem.h"
+#include "session/manager.h"
+#include "session/registry.h"
+#include "xmpp/jid.h"
+
+static void json_string(struct str *out, struct slice s)
+{
+	str_addc(out, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.data[i];
+
+		if (c == '"' || c == '\\')
+			str_addf(out, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			str_addf(out, "\\u%04x", c);
+		else
+			str_addc(out, (char)c);
+	}
+	str_addc(out, '"');
+}
+
+static void list_one(struct str *out, const struct session *s)
+{
+	str_adds(out, "{\"jid\":");
+	json_string(out, s->full);
+	str_addf(out, ",\"sid\":\"%016llx\",\"conn\":", (unsigned long long)s->sid);
+	json_string(out, s->conn);
+	str_adds(out, ",\"addr\":");
+	json_string(out, s->addr);
+	str_addf(out, ",\"available\":%s,\"priority\":%d,\"interested\":%s}\n",
+		 registry_available(s) ? "true" : "false", s->priority,
+		 s->interested ? "true" : "false");
+}
+
+static int by_jid(const void *a, const void *b)
+{
+	const struct user *const *ua = a, *const *ub = b;
+	size_t n = (*ua)->bare.len < (*ub)->bare.len ? (*ua)->bare.len : (*ub)->bare.len;
+	int order = memcmp((*ua)->bare.data, (*ub)->bare.data, n);
+
+	if (order)
+		return order;
+	return (*ua)->bare.len < (*ub)->bare.len ? -1 : (*ua)->bare.len > (*ub)->bare.len;
+}
+
+static void list_all(const struct session_manager *m, struct str *out)
+{
+	const struct user **users = xcalloc(m->users.count + 1, sizeof(*users));
+	size_t it = 0, n = 0;
+	struct user *u;
+
+	while (map_next(&m->users, &it, NULL, (void **)&u))
+		users[n++] = u;
+	qsort(users, n, sizeof(*users), by_jid);
+	for (size_t i = 0; i < n; i++) {
+		for (struct session *s = user_first(users[i]); s; s = user_after(s))
+			list_one(out, s);
+	}
+	free(users);
+}
+
+void session_list(const struct session_manager *m, struct slice jid, struct str *out)
+{
+	const struct user *u;
+	struct jid who;
+
+	if (jid.len == 0) {
+		list_all(m, out);
+		return;
+	}
+	if (jid_parse(&who, jid) != ERR_OK)
+		return;
+	u = registry_user(m, jid_bare(&who));
+	for (struct session *s = user_first(u); s; s = user_after(s)) {
+		if (who.resource.len == 0 || slice_eq(s->resource, who.resource))
+			list_one(out, s);
+	}
+	jid_clear(&who);
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/python3
+"""The log of a service killed with SIGSEGV or SIGABRT ends with why and where."""
+import os
+import re
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from roundhouse import Instance, Raw, case, run_cases, wait_for
+
+
+def last_words(rh, service, number):
+    """What the process that got the signal wrote after it, up to its end."""
+    before = len(rh.log(service))
+    pid = rh.kill(service, number)
+    wait_for(lambda: rh.service(service)["pid"] not in (0, None, pid), f"a new {service}")
+    rh.wait_ready()
+    lines = rh.log(service)[before:].splitlines()
+    # The next process' lines name another pid; what the crash wrote comes before them.
+    mine = []
+    for line in lines:
+        if re.search(r"\[\d+\]", line) and f"[{pid}]" not in line:
+            break
+        mine.append(line)
+    return "\n".join(mine)
+
+
+def ends_with_why_and_where(rh, service, number, name):
+    words = last_words(rh, service, number)
+    assert name in words, f"the log does not name {name}: {words!r}"
+    # Where: a backtrace with names of functions or of the binary and addresses.
+    frames = re.findall(r"\(\+?\w*\+?0x[0-9a-f]+\)|\[0x[0-9a-f]+\]|\b\w+\+0x[0-9a-f]+", words)
+    assert len(frames) >= 2, f"no stack: {words!r}"
+    row = rh.service(service)
+    assert name in row["last_exit"], row
+
+
+@case
+def the_log_of_cm_client_ends_with_SIGSEGV_and_a_stack(rh):
+    ends_with_why_and_where(rh, "cm-client", signal.SIGSEGV, "SIGSEGV")
+
+
+@case
+def the_log_of_the_router_ends_with_SIGSEGV_and_a_stack(rh):
+    ends_with_why_and_where(rh, "router", signal.SIGSEGV, "SIGSEGV")
+
+
+@case
+def the_log_of_the_datastore_ends_with_SIGABRT_and_a_stack(rh):
+    ends_with_why_and_where(rh, "datastore", signal.SIGABRT, "SIGABRT")
+
+
+@case
+def a_client_logs_in_after_the_crashes(rh):
+    with Raw(rh) as c:
+        c.login("juliet", "capulet")
+
+
+if __name__ == "__main__":
+    with Instance() as instance:
+        instance.add_user("juliet@localhost", "capulet")
+        sys.exit(run_cases(instance))

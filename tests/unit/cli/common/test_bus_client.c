@@ -1,0 +1,220 @@
+#include "../fake_server.h"
+
+#include "cli/common/bus_client.h"
+#include "ipc/codec.h"
+
+static struct bus_client *client;
+static pid_t router;
+
+static int setup(void **state)
+{
+	struct str why = STR_INIT;
+
+	fake_setup(state);
+	assert_int_equal(bus_client_open(&client, fake_dir, &why), ERR_OK);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bus_client_close(&client);
+	fake_router_stop(&router);
+	return fake_teardown(state);
+}
+
+/* Answers STORE with its own body and ADMIN with its command, in two parts. */
+static void echo(struct link *l, uint16_t type, struct slice body)
+{
+	struct msg_store store;
+	struct msg_admin admin;
+
+	if (type == MSG_STORE && msg_store_get(body, &store) == ERR_OK) {
+		link_put_stored(l, &(struct msg_stored){store.op_boot + 1, store.op_n, ERR_OK,
+							slice_str("another's"), SLICE_NONE});
+		link_put_stored(l, &(struct msg_stored){store.op_boot, store.op_n, ERR_OK,
+							slice_str("text"), store.body});
+	}
+	if (type == MSG_ADMIN && msg_admin_get(body, &admin) == ERR_OK) {
+		link_put_admin_reply(
+			l, &(struct msg_admin_reply){admin.req + 7, 0, 0, slice_str("not ours\n")});
+		link_put_admin_reply(l, &(struct msg_admin_reply){admin.req, 0, 1, admin.command});
+		link_put_admin_reply(l, &(struct msg_admin_reply){admin.req, 0, 0, admin.args});
+	}
+}
+
+static void a_store_request_gets_the_answer_with_its_own_operation_id(void **state)
+{
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+
+	(void)state;
+	router = fake_router_start(echo);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(bus_client_store(client, slice_str("record"), &a), ERR_OK);
+		assert_int_equal(a.status, ERR_OK);
+		assert_string_equal(a.text.data, "text");
+		assert_string_equal(a.body.data, "record");
+	}
+	bus_client_answer_clear(&a);
+}
+
+static void the_parts_of_an_administrative_answer_are_joined(void **state)
+{
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+
+	(void)state;
+	router = fake_router_start(echo);
+	assert_int_equal(bus_client_admin(client, "stats", slice_of("x\0y", 3), &a), ERR_OK);
+	assert_int_equal(a.body.len, 8);
+	assert_memory_equal(a.body.data, "statsx\0y", 8);
+	bus_client_answer_clear(&a);
+}
+
+static void refuse(struct link *l, uint16_t type, struct slice body)
+{
+	struct msg_store store;
+
+	if (type == MSG_STORE && msg_store_get(body, &store) == ERR_OK)
+		link_put_stored(l, &(struct msg_stored){store.op_boot, store.op_n, ERR_CONFLICT,
+							slice_str("it exists"), SLICE_NONE});
+}
+
+static void a_refusal_is_an_answer_with_status_and_reason(void **state)
+{
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+
+	(void)state;
+	router = fake_router_start(refuse);
+	assert_int_equal(bus_client_store(client, slice_str("record"), &a), ERR_OK);
+	assert_int_equal(a.status, ERR_CONFLICT);
+	assert_string_equal(a.text.data, "it exists");
+	bus_client_answer_clear(&a);
+}
+
+static void silence(struct link *l, uint16_t type, struct slice body)
+{
+	(void)l, (void)type, (void)body;
+}
+
+static void a_silent_server_ends_in_a_timeout_that_says_where_to_look(void **state)
+{
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+
+	(void)state;
+	router = fake_router_start(silence);
+	bus_client_set_deadline(client, 600);
+	assert_int_equal(bus_client_store(client, slice_str("record"), &a), ERR_TIMEOUT);
+	assert_non_null(strstr(a.text.data, "no answer from the datastore within 0.6 s"));
+	assert_non_null(strstr(a.text.data, "status"));
+	bus_client_answer_clear(&a);
+}
+
+static void without_a_router_the_timeout_names_the_router_and_its_log(void **state)
+{
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+
+	(void)state;
+	bus_client_set_deadline(client, 300);
+	assert_int_equal(bus_client_admin(client, "stats", SLICE_NONE, &a), ERR_TIMEOUT);
+	assert_non_null(strstr(a.text.data, "the router did not accept this command"));
+	assert_non_null(strstr(a.text.data, "logs router"));
+	bus_client_answer_clear(&a);
+}
+
+/* Dies with the question in its hands, as long as the mark is not there. */
+static void die_once(struct link *l, uint16_t type, struct slice body)
+{
+	if (access("died", F_OK) == 0) {
+		echo(l, type, body);
+	} else {
+		close(open("died", O_CREAT | O_WRONLY, 0600));
+		_exit(1);
+	}
+}
+
+static void restart_router(void)
+{
+	char *mark = xasprintf("%s/died", fake_dir);
+
+	while (access(mark, F_OK) != 0)
+		usleep(10000);
+	fake_router_run(die_once);
+}
+
+static void a_question_is_asked_again_when_the_router_was_killed_with_it(void **state)
+{
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+	pid_t second;
+
+	(void)state;
+	router = fake_router_start(die_once);
+	second = fork();
+	if (second == 0)
+		restart_router();
+	assert_int_equal(bus_client_store(client, slice_str("record"), &a), ERR_OK);
+	assert_string_equal(a.body.data, "record");
+	fake_router_stop(&second);
+	bus_client_answer_clear(&a);
+}
+
+static void what_cannot_be_opened_is_told_with_what_to_do_next(void **state)
+{
+	static const struct {
+		enum err open, token, expected;
+		const char *says;
+	} cases[] = {
+		{ERR_CLOSED, ERR_OK, ERR_CLOSED, "start it with 'supervisor -C %s start'"},
+		{ERR_DENIED, ERR_OK, ERR_DENIED, "in %s belongs to another user"},
+		{ERR_OK, ERR_AGAIN, ERR_AGAIN,
+		 "the router is not up; see 'supervisor -C %s status'"},
+		{ERR_OK, ERR_TIMEOUT, ERR_TIMEOUT, "supervisor in %s did not give an identity"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct str why = STR_INIT, says = STR_INIT;
+		struct bus_client *c = client;
+		char *hole = strstr(cases[i].says, "%s");
+
+		str_add(&says, cases[i].says, (size_t)(hole - cases[i].says));
+		str_adds(&says, fake_dir);
+		str_adds(&says, hole + 2);
+		fake_open_result = cases[i].open;
+		fake_token_result = cases[i].token;
+		assert_int_equal(bus_client_open(&c, fake_dir, &why), cases[i].expected);
+		assert_null(c);
+		assert_non_null(strstr(why.data, says.data));
+		str_clear(&why);
+		str_clear(&says);
+	}
+}
+
+static void a_missing_instance_directory_is_told_by_name(void **state)
+{
+	struct str why = STR_INIT;
+	struct bus_client *c;
+
+	(void)state;
+	assert_int_equal(bus_client_open(&c, "no/such/place", &why), ERR_IO);
+	assert_null(c);
+	assert_non_null(strstr(why.data, "no/such/place: No such file or directory"));
+	assert_non_null(strstr(why.data, "supervisor -C no/such/place init"));
+	str_clear(&why);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_store_request_gets_the_answer_with_its_own_operation_id),
+		TEST(the_parts_of_an_administrative_answer_are_joined),
+		TEST(a_refusal_is_an_answer_with_status_and_reason),
+		TEST(a_silent_server_ends_in_a_timeout_that_says_where_to_look),
+		TEST(without_a_router_the_timeout_names_the_router_and_its_log),
+		TEST(a_question_is_asked_again_when_the_router_was_killed_with_it),
+		TEST(what_cannot_be_opened_is_told_with_what_to_do_next),
+		TEST(a_missing_instance_directory_is_told_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

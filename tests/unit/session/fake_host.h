@@ -1,0 +1,514 @@
+/*
+ * fake_host - the world of a session manager under test: writes down what is asked of it as a
+ * readable trace, and keeps a small datastore of rosters that answers when told to.
+ */
+#ifndef TESTS_UNIT_SESSION_FAKE_HOST_H
+#define TESTS_UNIT_SESSION_FAKE_HOST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "base/xmem.h"
+#include "ipc/codec.h"
+#include "ipc/db_pack.h"
+#include "ipc/stanza_kinds.h"
+#include "session/session.h"
+#include "xmpp/jid.h"
+#include "xmpp/ns.h"
+#include "xmpp/stanza.h"
+#include "xmpp/xml_out.h"
+
+#define FAKE_SIDS     32
+#define FAKE_ITEMS    64
+#define FAKE_REQUESTS 32
+#define NOW	      ((struct monotime){1000000})
+
+/* What the host knows of one accepted stanza. */
+struct custody_entry {
+	unsigned int delivered, answered, concluded;
+	int holds;
+	bool had[FAKE_SIDS];
+};
+
+struct fake_request {
+	char *body;
+	size_t len;
+	void (*done)(void *arg, enum err status, uint16_t type, struct slice body);
+	void *arg;
+};
+
+struct fake_item {
+	char *owner; /* bare JID */
+	char *jid;
+	char *packed;
+	size_t len;
+};
+
+struct fake {
+	struct session_manager *m;
+	struct str trace;
+	struct str blobs[FAKE_SIDS];
+	bool show_blobs, show_inner;
+	bool slow_store; /* the datastore answers when the test says so, not after each presence */
+	struct custody_entry entries[256];
+	size_t nentries;
+	struct fake_request requests[FAKE_REQUESTS];
+	size_t nrequests;
+	struct fake_item items[FAKE_ITEMS];
+	size_t nitems;
+	uint64_t version;
+	const char *unknown;	/* an account that the datastore does not have */
+	const void *inner_seen; /* inner.data of the last delivery */
+	unsigned int inner_same;
+	char push_id[32];
+};
+
+static inline struct slice S(const char *text) {
+	return slice_str(text);
+}
+
+static inline void
+fake_stanza(struct fake *f, const char *what, struct custody_entry *e, uint64_t sid,
+	    const struct session_stanza *s)
+{
+	str_addf(&f->trace, "%s sid=%u %s%s%s", what, (unsigned int)sid, stanza_kind_name(s->kind),
+		 *stanza_type_name(s->type) ? " " : "", stanza_type_name(s->type));
+	if (s->from.len)
+		str_addf(&f->trace, " from=%.*s", SLICE_ARG(s->from));
+	if (s->to.len)
+		str_addf(&f->trace, " to=%.*s", SLICE_ARG(s->to));
+	if (s->id.len > 4 && memcmp(s->id.data, "push", 4) == 0)
+		snprintf(f->push_id, sizeof(f->push_id), "%.*s", SLICE_ARG(s->id));
+	else if (s->id.len)
+		str_addf(&f->trace, " id=%.*s", SLICE_ARG(s->id));
+	if (f->show_inner && s->inner.len)
+		str_addf(&f->trace, " %.*s", SLICE_ARG(s->inner));
+	str_addf(&f->trace, "%s\n", e ? "" : " (for no stanza)");
+	f->inner_same += s->inner.data == f->inner_seen;
+	f->inner_seen = s->inner.data;
+}
+
+static inline void fake_deliver(void *ctx, struct custody_entry *e, uint64_t sid,
+				const struct session_stanza *s)
+{
+	struct fake *f = ctx;
+
+	fake_stanza(f, "deliver", e, sid, s);
+	assert_non_null(e);
+	e->delivered++;
+	e->had[sid % FAKE_SIDS] = true;
+}
+
+static inline void fake_answer(void *ctx, struct custody_entry *e, uint64_t sid,
+			       const struct session_stanza *s)
+{
+	fake_stanza(ctx, "answer", e, sid, s);
+	if (e)
+		e->answered++;
+}
+
+static inline void fake_conclude(void *ctx, struct custody_entry *e, uint8_t how, const char *rule)
+{
+	static const char *const names[] = {"?",       "delivered", "stored",
+					    "bounced", "consumed",  "discarded"};
+	struct fake *f = ctx;
+
+	str_addf(&f->trace, "%s: %s\n", names[how], rule);
+	e->concluded++;
+}
+
+static inline void fake_hold(void *ctx, struct custody_entry *e)
+{
+	(void)ctx;
+	e->holds++;
+}
+
+static inline void fake_release(void *ctx, struct custody_entry *e)
+{
+	(void)ctx;
+	e->holds--;
+	assert_true(e->holds >= 0);
+	if (e->holds == 0)
+		assert_true(e->delivered || e->concluded);
+}
+
+static inline void fake_bound(void *ctx, uint64_t sid, struct slice jid)
+{
+	struct fake *f = ctx;
+
+	str_addf(&f->trace, "bound sid=%u jid=%.*s\n", (unsigned int)sid, SLICE_ARG(jid));
+}
+
+static inline void fake_bind_refused(void *ctx, uint64_t sid, const char *condition,
+				     const char *text)
+{
+	struct fake *f = ctx;
+
+	assert_true(*text);
+	str_addf(&f->trace, "refused sid=%u %s\n", (unsigned int)sid, condition);
+}
+
+static inline void fake_close(void *ctx, uint64_t sid, const char *condition, const char *text)
+{
+	struct fake *f = ctx;
+
+	assert_true(*text);
+	str_addf(&f->trace, "close sid=%u %s\n", (unsigned int)sid, condition);
+	assert_false(session_exists(f->m, sid));
+}
+
+static inline void fake_blob(void *ctx, uint64_t sid, struct slice blob)
+{
+	struct fake *f = ctx;
+	struct str *keep = &f->blobs[sid % FAKE_SIDS];
+
+	str_reset(keep);
+	str_add_slice(keep, blob);
+	if (f->show_blobs)
+		str_addf(&f->trace, "blob sid=%u\n", (unsigned int)sid);
+}
+
+static inline void fake_store(void *ctx, struct slice body, uint32_t deadline_ms,
+			      void (*done)(void *, enum err, uint16_t, struct slice), void *arg)
+{
+	struct fake *f = ctx;
+	struct fake_request *r = &f->requests[f->nrequests++];
+
+	assert_true(f->nrequests < FAKE_REQUESTS);
+	assert_in_range(deadline_ms, 1, 60000);
+	*r = (struct fake_request){xstrndup(body.data, body.len), body.len, done, arg};
+}
+
+static inline uint64_t fake_route(void *ctx, struct slice domain)
+{
+	(void)ctx;
+	if (slice_is(domain, "rooms.example.com"))
+		return 30;
+	return 0;
+}
+
+static inline bool fake_had(void *ctx, const struct custody_entry *e, uint64_t sid)
+{
+	(void)ctx;
+	return e->had[sid % FAKE_SIDS];
+}
+
+static const struct session_host fake_host = {
+	.deliver = fake_deliver,
+	.answer = fake_answer,
+	.conclude = fake_conclude,
+	.hold = fake_hold,
+	.release = fake_release,
+	.bound = fake_bound,
+	.bind_refused = fake_bind_refused,
+	.close = fake_close,
+	.blob = fake_blob,
+	.store = fake_store,
+	.route = fake_route,
+	.had = fake_had,
+};
+
+static const char *const fake_domains[] = {"example.com", "example.org", NULL};
+
+static inline void fake_configure(struct fake *f, const char *conflict, unsigned int limit)
+{
+	session_configure(f->m, &(struct session_config){.domains = fake_domains,
+							 .sessions_per_user = limit,
+							 .resource_conflict = conflict,
+							 .software_name = "Roundhouse",
+							 .software_version = "0.1"});
+}
+
+static inline int fake_setup(void **state)
+{
+	struct fake *f = xcalloc(1, sizeof(*f));
+
+	log_set_level(LOG_LEVEL_ERROR);
+	str_init(&f->trace);
+	for (size_t i = 0; i < FAKE_SIDS; i++)
+		str_init(&f->blobs[i]);
+	f->version = 7;
+	f->m = session_new(&fake_host, f);
+	fake_configure(f, "replace", 4);
+	*state = f;
+	return 0;
+}
+
+static inline void fake_item_free(struct fake_item *i)
+{
+	free(i->owner);
+	free(i->jid);
+	free(i->packed);
+}
+
+static inline int fake_teardown(void **state)
+{
+	struct fake *f = *state;
+
+	session_free(&f->m);
+	for (size_t i = 0; i < f->nrequests; i++) {
+		f->requests[i].done(f->requests[i].arg, ERR_CLOSED, 0, SLICE_NONE);
+		free(f->requests[i].body);
+	}
+	for (size_t i = 0; i < f->nitems; i++)
+		fake_item_free(&f->items[i]);
+	for (size_t i = 0; i < FAKE_SIDS; i++)
+		str_clear(&f->blobs[i]);
+	str_clear(&f->trace);
+	free(f);
+	return 0;
+}
+
+/* The trace since the last call, exactly. */
+#define expect(f, text)                                     \
+	do {                                                \
+		assert_string_equal((f)->trace.data, text); \
+		str_reset(&(f)->trace);                     \
+		(f)->trace.data[0] = '\0';                  \
+	} while (0)
+
+static inline void fake_forget(struct fake *f)
+{
+	str_reset(&f->trace);
+	if (f->trace.cap)
+		f->trace.data[0] = '\0';
+}
+
+static inline void bind_to(struct fake *f, uint64_t sid, const char *bare, const char *resource)
+{
+	session_bind(f->m, sid, S(bare), S(resource), S("c2s#1"), S("127.0.0.1:4000"), NOW);
+}
+
+/* A child index as xml_in makes it, for the one child that presence.c looks for. */
+static inline void fake_index(struct str *out, struct slice inner)
+{
+	const char *at = inner.len ? memmem(inner.data, inner.len, "<priority", 9) : NULL;
+	const char *end = at ? strstr(at, "</priority>") : NULL;
+
+	if (end)
+		stanza_child_put(out, &(struct stanza_child){.ns = NS_ID_CONTENT,
+							     .name = NAME_ID_PRIORITY,
+							     .offset = (uint32_t)(at - inner.data),
+							     .length = (uint32_t)(end + 11 - at)});
+}
+
+static inline struct custody_entry *fake_send(struct fake *f, uint64_t sid, const char *from,
+					      uint8_t kind, const char *type, const char *to,
+					      const char *id, const char *inner)
+{
+	struct custody_entry *e = &f->entries[f->nentries++];
+	struct str children = STR_INIT;
+	struct msg_stanza s = {
+		.sid = sid, .kind = kind, .to = S(to), .id = S(id), .inner = S(inner)};
+
+	assert_true(f->nentries < 256);
+	s.type = *type ? stanza_type_parse(kind, S(type)) : TYPE_NONE;
+	s.flags = *to ? 0 : STANZA_TO_SELF;
+	fake_index(&children, s.inner);
+	s.children = str_slice(&children);
+	if (from)
+		session_stanza_from(f->m, S(from), e, &s, NOW);
+	else
+		session_stanza(f->m, sid, e, &s, NOW);
+	str_clear(&children);
+	/* Every stanza is delivered, concluded, or held for later; never two conclusions. */
+	assert_true(e->delivered || e->concluded || e->holds);
+	assert_true(e->concluded <= 1);
+	return e;
+}
+
+static inline struct custody_entry *message(struct fake *f, uint64_t sid, const char *type,
+					    const char *to)
+{
+	return fake_send(f, sid, NULL, STANZA_MESSAGE, type, to, "m1", "<body>hi</body>");
+}
+
+static inline void store_run(struct fake *f);
+
+static inline struct custody_entry *presence(struct fake *f, uint64_t sid, const char *type,
+					     const char *to, const char *inner)
+{
+	struct custody_entry *e = fake_send(f, sid, NULL, STANZA_PRESENCE, type, to, "", inner);
+
+	if (!f->slow_store)
+		store_run(f);
+	return e;
+}
+
+static inline struct custody_entry *iq(struct fake *f, uint64_t sid, const char *type,
+				       const char *to, const char *inner)
+{
+	return fake_send(f, sid, NULL, STANZA_IQ, type, to, "q1", inner);
+}
+
+/* A session that has sent its presence; NULL priority: bound only. Leaves no trace. */
+static inline void online(struct fake *f, uint64_t sid, const char *bare, const char *resource,
+			  const char *priority)
+{
+	char inner[64];
+
+	bind_to(f, sid, bare, resource);
+	if (priority) {
+		snprintf(inner, sizeof(inner), "<priority>%s</priority>", priority);
+		presence(f, sid, "", "", inner);
+	}
+	fake_forget(f);
+}
+
+static inline struct fake_item *fake_item_find(struct fake *f, const char *owner, struct slice jid)
+{
+	for (size_t i = 0; i < f->nitems; i++) {
+		if (strcmp(f->items[i].owner, owner) == 0 && slice_is(jid, f->items[i].jid))
+			return &f->items[i];
+	}
+	return NULL;
+}
+
+static inline void fake_item_set(struct fake *f, const char *owner, struct slice packed)
+{
+	struct slice in = packed;
+	struct db_roster_item item;
+	struct fake_item *at;
+
+	assert_true(db_roster_item_get(&in, &item) && in.len == 0);
+	/* What the datastore refuses. */
+	assert_true(item.subscription <= 3 && item.ask <= 1 && item.approved <= 1 &&
+		    item.pending_in <= 1);
+	at = fake_item_find(f, owner, item.jid);
+	if (at)
+		fake_item_free(at);
+	else
+		at = &f->items[f->nitems++];
+	assert_true(f->nitems < FAKE_ITEMS);
+	*at = (struct fake_item){xstrdup(owner), xstrndup(item.jid.data, item.jid.len),
+				 xmalloc(packed.len), packed.len};
+	memcpy(at->packed, packed.data, packed.len);
+}
+
+/* A contact that is there from the start. subscription: "none", "to", "from", "both". */
+static inline void contact(struct fake *f, const char *owner, const char *jid,
+			   const char *subscription)
+{
+	struct db_roster_item item = {.jid = S(jid)};
+	struct str packed = STR_INIT;
+
+	item.subscription = *subscription == 't'   ? 1
+			    : *subscription == 'f' ? 2
+			    : *subscription == 'b' ? 3
+						   : 0;
+	db_roster_item_put(&packed, &item);
+	fake_item_set(f, owner, str_slice(&packed));
+	str_clear(&packed);
+}
+
+/* "to ask", "both", "none hidden"...: the stored state of a contact, "-" when there is none. */
+static inline const char *stored(struct fake *f, const char *owner, const char *jid)
+{
+	static const char *const names[] = {"none", "to", "from", "both"};
+	static char out[64];
+	struct fake_item *at = fake_item_find(f, owner, S(jid));
+	struct db_roster_item item;
+	struct slice in;
+
+	if (!at)
+		return "-";
+	in = slice_of(at->packed, at->len);
+	assert_true(db_roster_item_get(&in, &item));
+	snprintf(out, sizeof(out), "%s%s%s%s", names[item.subscription], item.ask ? " ask" : "",
+		 item.approved ? " approved" : "", item.pending_in ? " pending" : "");
+	return out;
+}
+
+static inline void fake_roster(struct fake *f, const char *owner, struct str *out)
+{
+	struct msg_db_roster r = {.version = f->version};
+	struct str list = STR_INIT;
+
+	for (size_t i = 0; i < f->nitems; i++) {
+		if (strcmp(f->items[i].owner, owner) != 0)
+			continue;
+		str_add(&list, f->items[i].packed, f->items[i].len);
+		r.count++;
+	}
+	r.list = str_slice(&list);
+	msg_db_roster_put(out, &r);
+	str_clear(&list);
+}
+
+/* Does what the datastore would do with one request; the answering record goes to out. */
+static inline enum err fake_execute(struct fake *f, struct slice request, struct str *out)
+{
+	struct msg_db_roster_get get;
+	struct msg_db_roster_set set;
+	struct msg_db_roster_del del;
+	struct fake_item *at;
+	char owner[128];
+	struct slice body;
+	uint16_t type;
+
+	assert_int_equal(codec_next(&request, &type, &body), ERR_OK);
+	assert_true(codec_may_send(type, IPC_ROUTER));
+	if (type == MSG_DB_ROSTER_GET) {
+		assert_int_equal(msg_db_roster_get_get(body, &get), ERR_OK);
+		snprintf(owner, sizeof(owner), "%.*s@%.*s", SLICE_ARG(get.user),
+			 SLICE_ARG(get.domain));
+		if (f->unknown && strcmp(owner, f->unknown) == 0)
+			return ERR_NOTFOUND;
+		fake_roster(f, owner, out);
+		return ERR_OK;
+	}
+	if (type == MSG_DB_ROSTER_SET) {
+		assert_int_equal(msg_db_roster_set_get(body, &set), ERR_OK);
+		snprintf(owner, sizeof(owner), "%.*s@%.*s", SLICE_ARG(set.user),
+			 SLICE_ARG(set.domain));
+		fake_item_set(f, owner, set.item);
+	} else {
+		assert_int_equal(type, MSG_DB_ROSTER_DEL);
+		assert_int_equal(msg_db_roster_del_get(body, &del), ERR_OK);
+		snprintf(owner, sizeof(owner), "%.*s@%.*s", SLICE_ARG(del.user),
+			 SLICE_ARG(del.domain));
+		at = fake_item_find(f, owner, del.jid);
+		if (!at)
+			return ERR_NOTFOUND;
+		fake_item_free(at);
+		*at = f->items[--f->nitems];
+	}
+	msg_db_roster_changed_put(out, &(struct msg_db_roster_changed){.version = ++f->version});
+	return ERR_OK;
+}
+
+/* Answers the oldest request: carried out (ERR_OK) or failed. */
+static inline void store_answer(struct fake *f, enum err status)
+{
+	struct fake_request r = f->requests[0];
+	struct str out = STR_INIT;
+	struct slice answer, body = SLICE_NONE;
+	uint16_t type = 0;
+
+	assert_true(f->nrequests > 0);
+	memmove(f->requests, f->requests + 1, --f->nrequests * sizeof(r));
+	if (status == ERR_OK)
+		status = fake_execute(f, slice_of(r.body, r.len), &out);
+	answer = str_slice(&out);
+	if (status == ERR_OK)
+		assert_int_equal(codec_next(&answer, &type, &body), ERR_OK);
+	r.done(r.arg, status, type, body);
+	str_clear(&out);
+	free(r.body);
+}
+
+/* Until the datastore has nothing more to do. */
+static inline void store_run(struct fake *f)
+{
+	while (f->nrequests)
+		store_answer(f, ERR_OK);
+}
+
+#endif
