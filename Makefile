@@ -87,4 +87,5 @@ clean:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 lint:
+	@packaging/deps lint
 	@tests/lint

@@ -6,10 +6,10 @@
 #include "base/xmem.h"
 #include "cm-client/c2s_service.h"
 
-#define BUS_PATH       "run/bus/router"
-#define DRAIN_TICK_MS   20
+#define BUS_PATH	"run/bus/router"
+#define DRAIN_TICK_MS	20
 #define DRAIN_LINGER_MS 500 /* for the peer's FIN: the supervisor waits for us */
-#define CERT_WARN_DAYS 14
+#define CERT_WARN_DAYS	14
 
 static struct c2s_conn *conn_of(struct list *l)
 {

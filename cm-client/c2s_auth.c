@@ -57,6 +57,9 @@ static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 {
 	struct str *out = c2s_out(fx);
 
+	c2s_note(fx, "auth_failed", condition, text ? text : "");
+	if (s->state == C2S_CHECKING || s->state == C2S_ASKED)
+		c2s_effect(fx, C2S_FX_AUTH_DROP);
 	str_addf(out, "<failure xmlns='" NS_SASL "'><%s/>", condition);
 	if (text && *text) {
 		str_adds(out, "<text xml:lang='en'>");
@@ -139,11 +142,9 @@ void c2s_on_response(struct c2s_stream *s, const struct c2s_event *ev, struct c2
 			s->state = C2S_CHECKING;
 			return;
 		}
-		c2s_effect(fx, C2S_FX_AUTH_DROP);
 		refuse(s, ev, fx, "incorrect-encoding", "the response is not base64");
 		return;
 	}
-	c2s_effect(fx, C2S_FX_AUTH_DROP);
 	if (xml_is(ev->tree, NS_SASL, "abort"))
 		refuse(s, ev, fx, "aborted", NULL);
 	else if (xml_is(ev->tree, NS_SASL, "auth"))
@@ -180,13 +181,11 @@ void c2s_on_authenticated(struct c2s_stream *s, const struct c2s_event *ev, stru
 
 void c2s_on_auth_failed(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
 {
-	c2s_effect(fx, C2S_FX_AUTH_DROP);
 	refuse(s, ev, fx, ev->condition, ev->text);
 }
 
 void c2s_on_auth_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
 {
-	c2s_effect(fx, C2S_FX_AUTH_DROP);
 	refuse(s, ev, fx, "temporary-auth-failure",
 	       "the account store does not answer now: try again later");
 }

@@ -32,6 +32,7 @@ static void iq_error(const struct c2s_stream *s, struct c2s_effects *fx, struct 
 {
 	struct str *out = c2s_out(fx);
 
+	c2s_note(fx, "bind_refused", condition, text ? text : "");
 	iq_open(s, out, "error", id);
 	stanza_error_write(out, stanza_error_find(slice_str(condition)), text);
 	str_adds(out, "</iq>");
@@ -125,6 +126,7 @@ static void answer_bad_stanza(struct c2s_stream *s, const struct c2s_event *ev,
 
 	if (st->type == TYPE_ERROR || (st->kind == STANZA_IQ && st->type == TYPE_RESULT))
 		return;
+	c2s_note(fx, "stanza_refused", st->condition, st->why ? st->why : "");
 	str_addf(out, "<%s type='error'", stanza_kind_name(st->kind));
 	xml_out_attr(out, "id", st->id.len ? st->id : SLICE_NONE);
 	xml_out_attr(out, "from", slice_str(s->domain));
@@ -177,7 +179,8 @@ void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 		return;
 	}
 	if (!from_is_own(s, &st->from)) {
-		c2s_fail(s, ev, fx, "invalid-from", "the from attribute is not the address of this stream");
+		c2s_fail(s, ev, fx, "invalid-from",
+			 "the from attribute is not the address of this stream");
 		return;
 	}
 	if (ev->verdict == XML_STANZA_BAD)

@@ -267,8 +267,6 @@ void c2s_conn_bind_refused(struct c2s_conn *c, const char *condition, const char
 {
 	struct c2s_event ev = {.kind = C2S_EV_BIND_REFUSED, .condition = condition, .text = text};
 
-	log_info(c->name, "event=bind_refused condition=%s reason=%s", condition,
-		 log_quote(slice_str(text)));
 	c2s_conn_end_session(c, condition);
 	c2s_step(c, &ev);
 	c2s_feed_more(c);
@@ -341,13 +339,9 @@ static void on_auth_failed(void *arg, const char *condition, const char *text, c
 	struct c2s_conn *c = arg;
 	struct c2s_event ev = {.kind = C2S_EV_AUTH_FAILED, .condition = condition, .text = text};
 
-	c->c2s->stats.logins_failed++;
-	log_info(c->name,
-		 "event=auth_failed mechanism=%.*s user=%s condition=%s reason=\"%s\" detail=%s "
-		 "addr=%s",
-		 SLICE_ARG(c2s_stream_mechanism(c->stream)), log_quote(c2s_login_user(c->login)),
-		 condition, text, log_quote(slice_str(detail)), conn_addr(c->conn));
+	c->detail = detail;
 	c2s_step(c, &ev);
+	c->detail = NULL;
 	c2s_feed_more(c);
 }
 

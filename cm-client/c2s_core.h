@@ -27,6 +27,9 @@ struct str *c2s_out(struct c2s_effects *fx);
 void c2s_out_end(struct c2s_effects *fx);
 struct c2s_effect *c2s_effect(struct c2s_effects *fx, enum c2s_effect_kind kind);
 
+/* A refusal that does not end the stream, for the log. */
+void c2s_note(struct c2s_effects *fx, const char *event, const char *condition, const char *text);
+
 /* Says the stream error (with a header, if none was sent yet: RFC 6120 4.9.1.2) and closes. */
 void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
 	      const char *condition, const char *text);

@@ -65,6 +65,24 @@ static void send_stanza(struct c2s_conn *c, const struct stanza_in *st)
 	hold_send(c->session, &m);
 }
 
+/* The same words as the peer was told (P4); of a login also who, how and, for the operator only,
+ * what was wrong. */
+static void note(struct c2s_conn *c, const struct c2s_effect *e)
+{
+	if (!slice_is(e->data, "auth_failed")) {
+		log_info(c->name, "event=%s condition=%s reason=%s", e->data.data, e->name,
+			 log_quote(slice_str(e->text)));
+		return;
+	}
+	c->c2s->stats.logins_failed++;
+	log_info(c->name,
+		 "event=auth_failed mechanism=%s user=%s condition=%s reason=%s detail=%s addr=%s",
+		 c2s_stream_mechanism(c->stream).len ? c2s_stream_mechanism(c->stream).data : "-",
+		 log_quote(c->login ? c2s_login_user(c->login) : SLICE_NONE), e->name,
+		 log_quote(slice_str(e->text)), log_quote(slice_str(c->detail)),
+		 conn_addr(c->conn));
+}
+
 static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
 {
 	const char *text = e->text ? e->text : "";
@@ -107,6 +125,9 @@ static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const stru
 		break;
 	case C2S_FX_SEND:
 		send_stanza(c, ev->stanza);
+		break;
+	case C2S_FX_NOTE:
+		note(c, e);
 		break;
 	case C2S_FX_CLOSE:
 		close_stream(c, e);

@@ -9,25 +9,31 @@
 #include "xmpp/ns.h"
 #include "xmpp/xml_tree.h"
 
-static const char *verdict_condition(enum xml_verdict v)
-{
-	switch (v) {
-	case XML_BAD_NAMESPACE_PREFIX:
-		return "bad-namespace-prefix";
-	case XML_RESTRICTED:
-		return "restricted-xml";
-	case XML_UNSUPPORTED_ENCODING:
-		return "unsupported-encoding";
-	default:
-		return "not-well-formed";
-	}
-}
+static const char restricted[] =
+	"comments, processing instructions, DTDs and entities are not allowed (RFC 6120 11.1)";
 
 static void broken(struct c2s_conn *c, const char *condition, const char *text)
 {
 	struct c2s_event ev = {.kind = C2S_EV_BROKEN, .condition = condition, .text = text};
 
 	c2s_step(c, &ev);
+}
+
+static void on_verdict(struct c2s_conn *c, enum xml_verdict v)
+{
+	switch (v) {
+	case XML_BAD_NAMESPACE_PREFIX:
+		broken(c, "bad-namespace-prefix", "a namespace prefix is not declared");
+		break;
+	case XML_RESTRICTED:
+		broken(c, "restricted-xml", restricted);
+		break;
+	case XML_UNSUPPORTED_ENCODING:
+		broken(c, "unsupported-encoding", "only UTF-8 is spoken here");
+		break;
+	default:
+		broken(c, "not-well-formed", "this is not well-formed XML in UTF-8");
+	}
 }
 
 static void on_header(struct c2s_conn *c, struct slice bytes)
@@ -39,7 +45,7 @@ static void on_header(struct c2s_conn *c, struct slice bytes)
 	if (v == XML_OK)
 		c2s_step(c, &ev);
 	else
-		broken(c, verdict_condition(v), "the stream header is not what XML allows here");
+		on_verdict(c, v);
 }
 
 static bool only_space(const char *p, size_t len)
@@ -61,7 +67,7 @@ static void on_stanza(struct c2s_conn *c, struct slice bytes)
 		c->c2s->stats.stanzas_in++;
 		c2s_step(c, &ev);
 	} else {
-		broken(c, verdict_condition(ev.verdict), "the stanza is not what XML allows here");
+		on_verdict(c, ev.verdict);
 	}
 	stanza_in_clear(&st);
 }
@@ -75,7 +81,7 @@ static void on_tree(struct c2s_conn *c, struct slice bytes, bool pipelined)
 	if (v == XML_OK)
 		c2s_step(c, &ev);
 	else
-		broken(c, verdict_condition(v), "the element is not what XML allows here");
+		on_verdict(c, v);
 	xml_tree_free(&tree);
 }
 
@@ -83,7 +89,7 @@ static void on_tree(struct c2s_conn *c, struct slice bytes, bool pipelined)
 static void on_framer_error(struct c2s_conn *c, enum framer_result r)
 {
 	if (r == FRAMER_NOT_XML)
-		broken(c, "not-well-formed", "this is not XML");
+		broken(c, "not-well-formed", "this is not well-formed XML in UTF-8");
 	else if (r == FRAMER_RESTRICTED)
 		broken(c, "restricted-xml",
 		       "comments, processing instructions and DTDs are not allowed (RFC 6120 "

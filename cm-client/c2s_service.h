@@ -90,6 +90,7 @@ struct c2s_conn {
 	struct conn *conn;
 	struct c2s_stream *stream;
 	struct c2s_login *login;
+	const char *detail; /* of a failed login, while the core is told; for the log */
 	struct hold_session *session;
 	struct framer framer;
 	struct str in;	 /* bytes not used yet; empty when idle */

@@ -58,6 +58,15 @@ void c2s_out_end(struct c2s_effects *fx)
 	last->len = fx->bytes.len - from;
 }
 
+void c2s_note(struct c2s_effects *fx, const char *event, const char *condition, const char *text)
+{
+	struct c2s_effect *e = c2s_effect(fx, C2S_FX_NOTE);
+
+	e->data = slice_str(event);
+	e->name = condition;
+	e->text = text;
+}
+
 /* RFC 6120 4.7: our header; to is what the peer called itself, if it did. */
 static void write_header(struct c2s_stream *s, const struct c2s_event *ev, struct slice to,
 			 struct c2s_effects *fx)

@@ -86,6 +86,7 @@ enum c2s_effect_kind {
 	C2S_FX_AUTH_DROP,  /* the SASL exchange is over for the client */
 	C2S_FX_BIND,	   /* data = wished resource, normalised; may be empty */
 	C2S_FX_SEND,	   /* the event's stanza goes to the router */
+	C2S_FX_NOTE,	   /* for the log: data = event, name = condition, text */
 	C2S_FX_CLOSE,	   /* end the connection after what was written; name = condition, text */
 };
 

@@ -95,6 +95,32 @@ void custody_conclude(struct custody_entry *e, uint8_t how)
 	e->how = how;
 }
 
+/* A copy of the stanza itself, not an answer to it. */
+static bool is_copy(const struct custody_entry *e, const struct delivery *d)
+{
+	return d->origin_n == e->origin_n;
+}
+
+bool custody_had(const struct custody_entry *e, uint64_t sid)
+{
+	list_each (it, &e->deliveries) {
+		const struct delivery *d = list_entry(it, struct delivery, link);
+
+		if (is_copy(e, d) && d->sid == sid)
+			return true;
+	}
+	return false;
+}
+
+/* Is another copy delivered, or still on its way? (A copy that failed is out of the list.) */
+static bool has_copy(const struct custody_entry *e)
+{
+	list_each (it, &e->deliveries)
+		if (is_copy(e, list_entry(it, struct delivery, link)))
+			return true;
+	return false;
+}
+
 void custody_hold(struct custody_entry *e)
 {
 	e->pending++;
@@ -110,7 +136,7 @@ void custody_release(struct custody *c, struct custody_entry *e)
 /* The sender's cm has noted it: whoever received it may forget the origin (CUSTODY 8). */
 static void entry_noted(struct custody *c, struct custody_entry *e)
 {
-	list_each_safe(it, &e->deliveries) {
+	list_each_safe (it, &e->deliveries) {
 		struct delivery *d = list_entry(it, struct delivery, link);
 
 		list_remove(&d->link);
@@ -125,7 +151,7 @@ static void entry_noted(struct custody *c, struct custody_entry *e)
 /* The deliveries of an answer are noted together with those of the stanza that it answers. */
 static void hand_to_parent(struct custody_entry *e, struct custody_entry *parent)
 {
-	list_each_safe(it, &e->deliveries) {
+	list_each_safe (it, &e->deliveries) {
 		struct delivery *d = list_entry(it, struct delivery, link);
 
 		list_remove(&d->link);
@@ -159,96 +185,9 @@ static void settle(struct custody *c, struct custody_entry *e)
 		custody_release(c, parent);
 }
 
-static void have_key(uint64_t sid, uint64_t n, char key[16])
-{
-	memcpy(key, &sid, 8);
-	memcpy(key + 8, &n, 8);
-}
-
-void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_announce_have *m)
-{
-	struct delivery *d;
-	char key[16];
-
-	if (m->q != ep->next_q)
-		return;
-	d = delivery_new(ep, NULL, 0);
-	d->origin_sid = m->origin_sid;
-	d->origin_n = m->origin_n;
-	d->state = m->delivered ? DELIVERY_DONE : DELIVERY_SENT;
-	queue_push(ep, d);
-	ep->sent_q = ep->next_q;
-	if (m->delivered && ep->done_q == m->q)
-		ep->done_q++;
-	have_key(m->origin_sid, m->origin_n, key);
-	d->have_next = map_find(&c->haves, slice_of(key, sizeof(key)));
-	map_put(&c->haves, slice_of(key, sizeof(key)), d);
-}
-
-static struct delivery *have_find(const struct custody *c, const struct endpoint *ep, uint64_t sid,
-				  uint64_t n)
-{
-	struct delivery *d;
-	char key[16];
-
-	if (c->haves.count == 0)
-		return NULL;
-	have_key(sid, n, key);
-	d = map_find(&c->haves, slice_of(key, sizeof(key)));
-	while (d && ep && d->endpoint != ep)
-		d = d->have_next;
-	return d;
-}
-
-bool custody_was_delivered(const struct custody *c, uint64_t sid, uint64_t n)
-{
-	for (struct delivery *d = have_find(c, NULL, sid, n); d; d = d->have_next)
-		if (d->state == DELIVERY_DONE && d->endpoint->ended)
-			return true;
-	return false;
-}
-
-bool custody_was_answered(struct custody *c, struct custody_entry *e, struct endpoint *sender)
-{
-	struct delivery *d =
-		have_find(c, sender, e->origin_sid, e->origin_n | CUSTODY_FINAL_ANSWER);
-
-	if (!d || d->entry)
-		return false;
-	c->books.repeats++;
-	e->how = SETTLED_BOUNCED;
-	d->entry = e;
-	list_append(&e->deliveries, &d->link);
-	if (d->state == DELIVERY_SENT)
-		e->pending++;
-	return true;
-}
-
-void custody_restored(struct custody *c)
-{
-	struct delivery *d;
-	void *value;
-	size_t it = 0;
-
-	while (map_next(&c->haves, &it, NULL, &value)) {
-		struct delivery *next;
-
-		for (d = value; d; d = next) {
-			next = d->have_next;
-			d->have_next = NULL;
-			if (d->entry || d->state != DELIVERY_DONE)
-				continue;
-			d->state = DELIVERY_NOTED;
-			endpoint_dirty(c, d->endpoint);
-		}
-	}
-	map_clear(&c->haves);
-	c->advance_all = true;
-}
-
 /* Encodes the DELIVER record for number q of ep into the scratch buffer. */
-static void encode(struct custody *c, const struct endpoint *ep, uint64_t q,
-		   const struct session_stanza *s, const struct custody_entry *e)
+void delivery_encode(struct custody *c, const struct endpoint *ep, uint64_t q,
+		     const struct session_stanza *s, const struct custody_entry *e)
 {
 	struct msg_deliver m = {
 		.sid = ep->sid,
@@ -270,8 +209,7 @@ static void encode(struct custody *c, const struct endpoint *ep, uint64_t q,
 	msg_deliver_put(&c->scratch, &m);
 }
 
-static struct delivery *delivery_make(struct custody *c, struct custody_entry *e,
-				      struct endpoint *ep)
+struct delivery *delivery_make(struct custody *c, struct custody_entry *e, struct endpoint *ep)
 {
 	struct delivery *d = delivery_new(ep, c->scratch.data, c->scratch.len);
 
@@ -310,48 +248,11 @@ struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct 
 	struct delivery *fresh;
 
 	stanza_of(d, &s);
-	encode(c, ep, q, &s, e);
+	delivery_encode(c, ep, q, &s, e);
 	fresh = delivery_make(c, e, ep);
 	d->entry = NULL;
 	delivery_free(c, d);
 	return fresh;
-}
-
-static uint64_t queue_number(const struct endpoint *ep, const struct delivery *d)
-{
-	uint64_t q = ep->base_q;
-
-	while (*queue_at(ep, q) != d)
-		q++;
-	return q;
-}
-
-/* A stanza that the cm has announced as its own already: tied to the entry, not sent again. What
- * is not delivered yet is kept here too from now on: the cm may die as well. */
-static bool claim_have(struct custody *c, struct custody_entry *e, struct endpoint *ep,
-		       const struct session_stanza *s)
-{
-	struct delivery *d = have_find(c, ep, e->origin_sid, e->origin_n), *whole;
-	uint64_t q;
-
-	if (!d || d->entry)
-		return false;
-	c->books.repeats++;
-	if (d->state != DELIVERY_SENT) {
-		d->entry = e;
-		list_append(&e->deliveries, &d->link);
-		return true;
-	}
-	q = queue_number(ep, d);
-	encode(c, ep, q, s, e);
-	whole = delivery_make(c, e, ep);
-	whole->state = DELIVERY_SENT;
-	*queue_at(ep, q) = whole;
-	delivery_free(c, d);
-	ep->queued += whole->len;
-	ep->flight += whole->len;
-	e->pending++;
-	return true;
 }
 
 static void enqueue(struct custody *c, struct custody_entry *e, struct endpoint *ep,
@@ -360,9 +261,9 @@ static void enqueue(struct custody *c, struct custody_entry *e, struct endpoint 
 	struct delivery *d;
 
 	e->how = SETTLED_DELIVERED;
-	if (claim_have(c, e, ep, s))
+	if (have_claim(c, e, ep, s))
 		return;
-	encode(c, ep, ep->next_q, s, e);
+	delivery_encode(c, ep, ep->next_q, s, e);
 	d = delivery_make(c, e, ep);
 	e->pending++;
 	if (ep->queued + d->len > c->limits.queue) {
@@ -455,11 +356,14 @@ static void judge(struct custody *c, struct delivery *d, uint64_t sid, const cha
 	if (!e)
 		return;
 	list_remove(&d->link);
-	if (d->len == 0) {
+	if (has_copy(e)) {
+		/* one is enough; should that one fail as well, it is judged then */
+	} else if (d->len == 0) {
 		/* Known only by its origin (announced): it was at a cm that is gone now. */
 		custody_conclude(e, SETTLED_DISCARDED);
 	} else if (e->parent || e->origin_sid == c->boot) {
-		custody_conclude(e, SETTLED_DISCARDED); /* nobody waits for an answer to an answer */
+		custody_conclude(e,
+				 SETTLED_DISCARDED); /* nobody waits for an answer to an answer */
 	} else {
 		stanza_of(d, &s);
 		custody_conclude(e, SETTLED_DISCARDED);
@@ -519,7 +423,7 @@ static void judge_refused(struct custody *c)
 
 static void note_receipts(struct custody *c)
 {
-	list_each(it, &c->peers) {
+	list_each (it, &c->peers) {
 		struct custody_peer *p = list_entry(it, struct custody_peer, link_in_custody);
 		uint64_t receipted = link_receipted(p->link);
 		struct list *first;
@@ -561,9 +465,10 @@ struct link *custody_peer_link(const struct custody_peer *p)
 	return p->link;
 }
 
-void custody_peer_each(struct custody_peer *p, void (*fn)(void *ctx, struct endpoint *ep), void *ctx)
+void custody_peer_each(struct custody_peer *p, void (*fn)(void *ctx, struct endpoint *ep),
+		       void *ctx)
 {
-	list_each_safe(it, &p->endpoints)
+	list_each_safe (it, &p->endpoints)
 		fn(ctx, list_entry(it, struct endpoint, link_in_peer));
 }
 
@@ -596,7 +501,7 @@ void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *
 	*pp = NULL;
 	p->dead = true;
 	drop_noting(c, p);
-	list_each_safe(it, &p->endpoints) {
+	list_each_safe (it, &p->endpoints) {
 		struct endpoint *ep = list_entry(it, struct endpoint, link_in_peer);
 
 		if (ep->kind == SESSION_DOMAIN && !ep->ended)
@@ -604,10 +509,10 @@ void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *
 		else
 			ep->ended = true;
 	}
-	list_each(it, &p->endpoints)
+	list_each (it, &p->endpoints)
 		endpoint_remove(c, list_entry(it, struct endpoint, link_in_peer), reason);
 	drop_noting(c, p);
-	list_each_safe(it, &p->endpoints)
+	list_each_safe (it, &p->endpoints)
 		endpoint_forget(c, list_entry(it, struct endpoint, link_in_peer));
 	list_remove(&p->link_in_custody);
 	free(p);
@@ -616,7 +521,7 @@ void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *
 void custody_each_detached(struct custody *c, struct monotime before,
 			   void (*fn)(void *ctx, struct endpoint *ep), void *ctx)
 {
-	list_each_safe(it, &c->detached) {
+	list_each_safe (it, &c->detached) {
 		struct endpoint *ep = list_entry(it, struct endpoint, link_in_peer);
 
 		if (monotime_before(ep->detached_at, before))
@@ -638,7 +543,7 @@ void custody_free(struct custody **cp)
 
 		custody_peer_dead(c, &p, "shutdown", (struct monotime){0});
 	}
-	list_each_safe(it, &c->detached)
+	list_each_safe (it, &c->detached)
 		endpoint_remove(c, list_entry(it, struct endpoint, link_in_peer), "shutdown");
 	judge_refused(c);
 	map64_clear(&c->endpoints);

@@ -24,11 +24,12 @@ struct endpoint;
 struct link;
 
 struct custody_limits {
-	size_t flight;	  /* bytes of one endpoint's queue that may be at its cm, undelivered */
-	size_t queue;	  /* bytes of one endpoint's queue in all; beyond = resource-constraint */
+	size_t flight; /* bytes of one endpoint's queue that may be at its cm, undelivered */
+	size_t queue;  /* bytes of one endpoint's queue in all; beyond = resource-constraint */
 };
 
-/* P1: accepted + announced + generated = delivered + stored + bounced + consumed + discarded + held */
+/* P1: accepted + announced + generated = delivered + stored + bounced + consumed + discarded + held
+ */
 struct custody_books {
 	uint64_t accepted;
 	uint64_t announced; /* resent to a new router by those who hold them */
@@ -53,7 +54,8 @@ const struct custody_books *custody_books(const struct custody *c);
 struct custody_peer *custody_peer_add(struct custody *c, struct link *link);
 struct link *custody_peer_link(const struct custody_peer *p);
 /* Calls fn for each endpoint of p; fn may end that one. */
-void custody_peer_each(struct custody_peer *p, void (*fn)(void *ctx, struct endpoint *ep), void *ctx);
+void custody_peer_each(struct custody_peer *p, void (*fn)(void *ctx, struct endpoint *ep),
+		       void *ctx);
 /* Its clients' endpoints are removed (see endpoint_remove), those of domains detached; nobody there
  * needs reports any more. */
 void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *reason,
@@ -114,6 +116,8 @@ void custody_deliver(struct custody *c, struct custody_entry *e, struct endpoint
 		     const struct session_stanza *s);
 void custody_answer(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		    const struct session_stanza *s);
+/* Was e queued for session sid before? */
+bool custody_had(const struct custody_entry *e, uint64_t sid);
 void custody_conclude(struct custody_entry *e, uint8_t how);
 void custody_hold(struct custody_entry *e);
 void custody_release(struct custody *c, struct custody_entry *e);

@@ -35,7 +35,7 @@ struct delivery {
 
 struct endpoint {
 	struct list link_in_peer;
-	struct list dirty; /* custody.dirty, when something is to be reported or sent */
+	struct list dirty;	    /* custody.dirty, when something is to be reported or sent */
 	struct custody_peer *owner; /* NULL = detached, since then */
 	struct monotime detached_at;
 	uint64_t sid;
@@ -98,6 +98,17 @@ struct custody {
 	struct str scratch;
 };
 
+/* custody_have.c */
+/* A stanza that the cm has announced as its own already is tied to e instead of sent again. */
+bool have_claim(struct custody *c, struct custody_entry *e, struct endpoint *ep,
+		const struct session_stanza *s);
+void have_remove(struct custody *c, struct delivery *d);
+
+/* custody.c, for custody_have.c: the DELIVER record into the scratch buffer; a delivery of it. */
+void delivery_encode(struct custody *c, const struct endpoint *ep, uint64_t q,
+		     const struct session_stanza *s, const struct custody_entry *e);
+struct delivery *delivery_make(struct custody *c, struct custody_entry *e, struct endpoint *ep);
+
 /* custody.c, for endpoint.c: the DELIVER record of d under another session and number. */
 struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct endpoint *ep,
 				  uint64_t q);
@@ -108,7 +119,7 @@ void delivery_free(struct custody *c, struct delivery *d);
 void queue_push(struct endpoint *ep, struct delivery *d);
 struct delivery **queue_at(const struct endpoint *ep, uint64_t q);
 void endpoint_dirty(struct custody *c, struct endpoint *ep);
-void endpoint_pump(struct custody *c, struct endpoint *ep);	/* puts what may go on the link */
+void endpoint_pump(struct custody *c, struct endpoint *ep);    /* puts what may go on the link */
 void endpoint_advance(struct custody *c, struct endpoint *ep); /* drops noted ones in front */
 void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now);
 void endpoint_free(struct custody *c, struct endpoint *ep);

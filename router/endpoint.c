@@ -97,28 +97,10 @@ struct delivery *delivery_new(struct endpoint *ep, const char *record, size_t le
 	return d;
 }
 
-static void haves_remove(struct custody *c, struct delivery *d)
-{
-	uint64_t id[2] = {d->origin_sid, d->origin_n};
-	struct slice key = slice_of((const char *)id, sizeof(id));
-	struct delivery *first = map_find(&c->haves, key);
-
-	if (first == d) {
-		if (d->have_next)
-			map_put(&c->haves, key, d->have_next);
-		else
-			map_remove(&c->haves, key);
-		return;
-	}
-	for (; first; first = first->have_next)
-		if (first->have_next == d)
-			first->have_next = d->have_next;
-}
-
 void delivery_free(struct custody *c, struct delivery *d)
 {
 	if (c->haves.count)
-		haves_remove(c, d);
+		have_remove(c, d);
 	list_remove(&d->link);
 	list_remove(&d->refused);
 	free(d);
@@ -255,8 +237,8 @@ void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer
 	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = ep->forget_told = 1;
 	ep->queued = 0;
 	for (uint64_t i = 0; i < count; i++) {
-		struct delivery *d = custody_renumber(c, old[(old_base + i) & (old_cap - 1)], ep,
-						      ep->next_q);
+		struct delivery *d =
+			custody_renumber(c, old[(old_base + i) & (old_cap - 1)], ep, ep->next_q);
 
 		queue_push(ep, d);
 		ep->queued += d->len;

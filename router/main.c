@@ -5,7 +5,8 @@ int main(int argc, char **argv)
 {
 	static const struct proc_program program = {
 		.service = "router",
-		.help = "Routes stanzas between the services of one instance and keeps its sessions.",
+		.help = "Routes stanzas between the services of one instance and keeps its "
+			"sessions.",
 		.init = router_init,
 		.deinit = router_deinit,
 		.on_reload = router_reload,

@@ -45,8 +45,8 @@ static void stats_line(struct str *out, const char *process, struct slice stats)
 			str_addf(out, ",\"%.*s\":%.*s", (int)(eq - p), p, (int)(stop - eq - 1),
 				 eq + 1);
 		else if (eq)
-			str_addf(out, ",\"%.*s\":\"%.*s\"", (int)(eq - p), p,
-				 (int)(stop - eq - 1), eq + 1);
+			str_addf(out, ",\"%.*s\":\"%.*s\"", (int)(eq - p), p, (int)(stop - eq - 1),
+				 eq + 1);
 		p = stop + 1;
 	}
 	str_adds(out, "}\n");
@@ -61,18 +61,19 @@ static void router_stats(struct router *r, struct str *out)
 
 	for (int how = SETTLED_DELIVERED; how <= SETTLED_DISCARDED; how++)
 		done += b->settled[how];
+	str_addf(
+		&s,
+		"accepted=%llu announced=%llu generated=%llu delivered=%llu stored=%llu "
+		"bounced=%llu consumed=%llu discarded=%llu held=%llu held_bytes=%llu repeats=%llu ",
+		(unsigned long long)b->accepted, (unsigned long long)b->announced,
+		(unsigned long long)b->generated, (unsigned long long)b->settled[SETTLED_DELIVERED],
+		(unsigned long long)b->settled[SETTLED_STORED],
+		(unsigned long long)b->settled[SETTLED_BOUNCED],
+		(unsigned long long)b->settled[SETTLED_CONSUMED],
+		(unsigned long long)b->settled[SETTLED_DISCARDED], (unsigned long long)b->held,
+		(unsigned long long)b->held_bytes, (unsigned long long)b->repeats);
 	str_addf(&s,
-		 "accepted=%llu announced=%llu generated=%llu delivered=%llu stored=%llu "
-		 "bounced=%llu consumed=%llu discarded=%llu held=%llu held_bytes=%llu repeats=%llu ",
-		 (unsigned long long)b->accepted, (unsigned long long)b->announced,
-		 (unsigned long long)b->generated,
-		 (unsigned long long)b->settled[SETTLED_DELIVERED],
-		 (unsigned long long)b->settled[SETTLED_STORED],
-		 (unsigned long long)b->settled[SETTLED_BOUNCED],
-		 (unsigned long long)b->settled[SETTLED_CONSUMED],
-		 (unsigned long long)b->settled[SETTLED_DISCARDED], (unsigned long long)b->held,
-		 (unsigned long long)b->held_bytes, (unsigned long long)b->repeats);
-	str_addf(&s, "difference=%llu sessions=%zu store_pending=%zu spoofs=%llu unknown_session=%llu",
+		 "difference=%llu sessions=%zu store_pending=%zu spoofs=%llu unknown_session=%llu",
 		 (unsigned long long)(in > done ? in - done : done - in),
 		 session_count(r->sessions), store_ops_pending(r->store),
 		 (unsigned long long)r->spoofs, (unsigned long long)r->dropped);

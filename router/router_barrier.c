@@ -58,7 +58,7 @@ static void kept_free(struct kept *k)
 
 void barrier_forget(struct router *r, const struct router_peer *p)
 {
-	list_each_safe(it, &r->waiting) {
+	list_each_safe (it, &r->waiting) {
 		struct kept *k = list_entry(it, struct kept, link);
 
 		if (k->peer == p)

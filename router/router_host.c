@@ -42,6 +42,12 @@ static void host_answer(void *ctx, struct custody_entry *e, uint64_t sid,
 		custody_answer(r->custody, e, ep, s);
 }
 
+static bool host_had(void *ctx, const struct custody_entry *e, uint64_t sid)
+{
+	(void)ctx;
+	return custody_had(e, sid);
+}
+
 static void host_conclude(void *ctx, struct custody_entry *e, uint8_t how, const char *rule)
 {
 	(void)ctx;
@@ -80,9 +86,9 @@ static void host_bind_refused(void *ctx, uint64_t sid, const char *condition, co
 
 	if (!ep)
 		return;
-	link_put_bind_refused(owner_link(r, ep), &(struct msg_bind_refused){
-							 sid, slice_str(condition),
-							 slice_str(text)});
+	link_put_bind_refused(
+		owner_link(r, ep),
+		&(struct msg_bind_refused){sid, slice_str(condition), slice_str(text)});
 	endpoint_remove(r->custody, ep, condition);
 	endpoint_unbound(r->custody, ep);
 }
@@ -94,9 +100,9 @@ static void host_close(void *ctx, uint64_t sid, const char *condition, const cha
 
 	if (!ep)
 		return;
-	link_put_close(owner_link(r, ep), &(struct msg_close){sid, endpoint_epoch(ep),
-							      slice_str(condition),
-							      slice_str(text ? text : "")});
+	link_put_close(owner_link(r, ep),
+		       &(struct msg_close){sid, endpoint_epoch(ep), slice_str(condition),
+					   slice_str(text ? text : "")});
 	endpoint_remove(r->custody, ep, "recipient-unavailable");
 }
 
@@ -128,6 +134,7 @@ static uint64_t host_route(void *ctx, struct slice domain)
 const struct session_host router_host = {
 	.deliver = host_deliver,
 	.answer = host_answer,
+	.had = host_had,
 	.conclude = host_conclude,
 	.hold = host_hold,
 	.release = host_release,

@@ -35,8 +35,8 @@ static struct endpoint *own_endpoint(struct router *r, const struct router_peer 
 
 static void bad_record(const struct router_peer *p, const char *what)
 {
-	log_err(hub_peer_instance(p->hub), "event=bad_record type=%s reason=\"fields do not add up\"",
-		what);
+	log_err(hub_peer_instance(p->hub),
+		"event=bad_record type=%s reason=\"fields do not add up\"", what);
 }
 
 static struct slice domain_of(struct slice jid)
@@ -81,8 +81,8 @@ static void on_announce(struct router *r, struct router_peer *p, struct slice bo
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
 	} else if (m.ended) {
 		if (m.kind == SESSION_CLIENT)
-			session_unbind(r->sessions, m.sid, slice_str("ended while the router was away"),
-				       now);
+			session_unbind(r->sessions, m.sid,
+				       slice_str("ended while the router was away"), now);
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
 	}
 }
@@ -143,9 +143,9 @@ static void bind_domain(struct router *r, struct router_peer *p, const struct ms
 	}
 	if (session_is_local(r->sessions, m->jid) ||
 	    route_table_bind(r->routes, m->jid, m->sid) != ERR_OK) {
-		link_put_bind_refused(l, &(struct msg_bind_refused){
-						 m->sid, slice_str("conflict"),
-						 slice_str("this domain is served already")});
+		link_put_bind_refused(
+			l, &(struct msg_bind_refused){m->sid, slice_str("conflict"),
+						      slice_str("this domain is served already")});
 		return;
 	}
 	ep = endpoint_add(r->custody, p->custody, m->sid, 1, m->kind, 1, m->jid);
@@ -236,7 +236,8 @@ void router_expire(struct router *r, struct monotime now)
 	uint64_t grace = (uint64_t)proc_config(r->proc)->router_reconnect_grace * 1000000;
 
 	if (now.us > grace)
-		custody_each_detached(r->custody, (struct monotime){now.us - grace}, end_detached, r);
+		custody_each_detached(r->custody, (struct monotime){now.us - grace}, end_detached,
+				      r);
 }
 
 /* A stanza whose `to` is of a domain that another service on the bus serves: no need to ask
@@ -296,8 +297,7 @@ static void on_stanza(struct router *r, struct router_peer *p, struct slice body
 	ep = own_endpoint(r, p, "STANZA", m.sid);
 	if (!ep)
 		return;
-	if (endpoint_kind(ep) == SESSION_DOMAIN &&
-	    !slice_eq(domain_of(m.from), endpoint_jid(ep))) {
+	if (endpoint_kind(ep) == SESSION_DOMAIN && !slice_eq(domain_of(m.from), endpoint_jid(ep))) {
 		spoof(r, p, "STANZA", m.sid);
 		link_put_settled(hub_peer_link(p->hub),
 				 &(struct msg_settled){m.sid, m.n, SETTLED_DISCARDED});

@@ -56,7 +56,8 @@ void router_expire(struct router *r, struct monotime now);
 
 /* router_barrier.c */
 void barrier_start(struct router *r);
-bool barrier_takes(uint16_t type, struct slice body); /* while it stands, these pass and all others wait */
+bool barrier_takes(uint16_t type,
+		   struct slice body); /* while it stands, these pass and all others wait */
 void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct slice body);
 void barrier_forget(struct router *r, const struct router_peer *p);
 void barrier_check(struct router *r, struct monotime now);

@@ -8,7 +8,7 @@
 #include "base/xmem.h"
 #include "ipc/link.h"
 
-#define PENDING_MAX 100000
+#define PENDING_MAX	100000
 #define DEADLINE_MAX_MS 60000
 
 struct op {
@@ -60,7 +60,7 @@ void store_ops_free(struct store_ops **sp)
 	*sp = NULL;
 	if (!s)
 		return;
-	list_each_safe(it, &s->ops) {
+	list_each_safe (it, &s->ops) {
 		struct op *o = list_entry(it, struct op, link);
 		store_done_fn *done = o->done;
 		void *arg = o->arg;
@@ -85,7 +85,7 @@ void store_ops_attach(struct store_ops *s, struct link *datastore)
 	s->datastore = datastore;
 	if (!datastore)
 		return;
-	list_each(it, &s->ops)
+	list_each (it, &s->ops)
 		send_op(s, list_entry(it, struct op, link));
 }
 
@@ -175,7 +175,7 @@ void store_ops_answer(struct store_ops *s, const struct msg_stored *m)
 
 void store_ops_forget(struct store_ops *s, const struct link *from)
 {
-	list_each(it, &s->ops) {
+	list_each (it, &s->ops) {
 		struct op *o = list_entry(it, struct op, link);
 
 		if (o->from == from)
@@ -186,7 +186,7 @@ void store_ops_forget(struct store_ops *s, const struct link *from)
 /* Callbacks may add operations, never take one out: the list stays whole. */
 void store_ops_tick(struct store_ops *s, struct monotime now)
 {
-	list_each_safe(it, &s->ops) {
+	list_each_safe (it, &s->ops) {
 		struct op *o = list_entry(it, struct op, link);
 		struct msg_stored m = {
 			.op_boot = o->id[0],

@@ -30,8 +30,7 @@ struct step {
 	struct subscription_step result;
 	struct db_roster_item item; /* as it is written; name and groups in kept */
 	struct str kept;
-	bool written;
-	uint64_t version; /* of the roster, when written */
+	uint64_t version; /* of the roster with it */
 	char text[];
 };
 
@@ -70,7 +69,7 @@ static void send_remote(struct inbound *in, struct slice owner, struct slice pee
 /* What the step made of the owner's roster, for his resources. */
 static void push(struct inbound *in, const struct step *st, struct slice owner)
 {
-	if (st->written && subscription_state_seen(st->before, st->result.next))
+	if (subscription_state_seen(st->before, st->result.next))
 		roster_push(in->m, in->e, owner, &st->item, false, st->version);
 }
 
@@ -186,7 +185,6 @@ static void step_written(struct roster_job *j, uint64_t version)
 {
 	struct step *st = (struct step *)j;
 
-	st->written = true;
 	st->version = version;
 	contacts_changed(j->m, roster_job_owner(j), &st->item,
 			 subscription_state_blank(st->result.next));

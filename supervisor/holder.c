@@ -69,6 +69,13 @@ static bool is_file(const char *fd_path, const void *arg)
 	return stat(fd_path, &st) == 0 && st.st_dev == want->st_dev && st.st_ino == want->st_ino;
 }
 
+bool holder_has_file(pid_t pid, const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && any_fd(pid, is_file, &st);
+}
+
 pid_t holder_of_file(const char *path, int *pidfd)
 {
 	struct stat st;

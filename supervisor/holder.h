@@ -19,6 +19,9 @@ bool holder_is_locked(const char *path);
  * last look, so that it is that very process. 0 and -1: none found. */
 pid_t holder_of_file(const char *path, int *pidfd);
 
+/* Whether pid has path open. */
+bool holder_has_file(pid_t pid, const char *path);
+
 /* "pid 12 (nginx)", or "a process of another user" when /proc does not tell. */
 void holder_of_port(const struct sockaddr *sa, struct str *out);
 

@@ -5,8 +5,6 @@
 #include "net/loop.h"
 #include "proc/config.h"
 
-#include <sysexits.h>
-
 #define QUICK_DEATHS 3 /* a start in which a service dies so often is given up at once */
 
 static const enum service_event_type orders[] = {
@@ -110,7 +108,7 @@ static void start_failed(struct sup *s, const struct unit *u)
 	struct str why = STR_INIT;
 
 	explain(u, &why);
-	log_err("-", "event=start_failed reason=%s", log_quote(str_slice(&why)));
+	log_err("-", "event=start_failed reason=%s", why.data);
 	sup_report(s, "%s", why.data);
 	if (s->adopted) {
 		sup_report(s, "what runs already goes on; see `supervisor status`");
@@ -130,10 +128,10 @@ static void restart_failed(struct sup *s, const struct unit *u)
 	struct str why = STR_INIT;
 
 	explain(u, &why);
-	log_err("-", "event=restart_failed reason=%s", log_quote(str_slice(&why)));
+	log_err("-", "event=restart_failed reason=%s", why.data);
 	control_line(s->job.requester, "%s", why.data);
 	control_line(s->job.requester, "given up; the supervisor goes on trying to start it");
-	control_end(s->job.requester, "TIMEOUT");
+	control_end(s->job.requester, "CONFLICT");
 	s->job.requester = NULL;
 	s->job.plan.kind = PLAN_NONE;
 	str_clear(&why);

@@ -13,9 +13,10 @@
 #include "supervisor/command.h"
 #include "supervisor/table.h"
 
-#define TAIL_BYTES (1 << 20)
-#define STAMP_LEN  27 /* "2026-01-31T12:00:00.000000Z" */
-#define FILES_MAX  16
+#define TAIL_BYTES  (1 << 20)
+#define STAMP_LEN   27 /* "2026-01-31T12:00:00.000000Z" */
+#define FILES_MAX   16
+#define ROTATED_MAX 100
 
 struct line {
 	const char *text; /* terminated */
@@ -166,21 +167,56 @@ static void read_new(struct tail *t)
 		str_add(&t->half, buf, (size_t)n);
 }
 
-/* All of the file that we have, and if another bears its name now, go on with that. */
+static bool is_open_file(const struct tail *t, unsigned int k)
+{
+	char *path = k ? xasprintf("%s.%u", t->path, k) : xstrdup(t->path);
+	struct stat ours, named;
+	bool same = fstat(t->fd, &ours) == 0 && stat(path, &named) == 0 &&
+		    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+
+	free(path);
+	return same;
+}
+
+/* Goes from the file that we have read to the next younger one. False: ours is the youngest. */
+static bool advance(struct tail *t)
+{
+	unsigned int k = 0;
+	char *path;
+	int fd;
+
+	if (t->fd >= 0)
+		while (k < ROTATED_MAX && !is_open_file(t, k))
+			k++;
+	if (t->fd >= 0 && k == 0)
+		return false;
+	/* Rotated out of sight, or not there before: the present one. */
+	if (t->fd < 0 || k == ROTATED_MAX || k == 1)
+		path = xstrdup(t->path);
+	else
+		path = xasprintf("%s.%u", t->path, k - 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	free(path);
+	if (fd < 0)
+		return false;
+	/* Rotated once more meanwhile: look again. */
+	if (t->fd >= 0 && k < ROTATED_MAX && !is_open_file(t, k)) {
+		close(fd);
+		return true;
+	}
+	/* It was rotated after our last look at it, perhaps with lines written in between. */
+	read_new(t);
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = fd;
+	return true;
+}
+
 static void follow(const struct reader *r, struct tail *t)
 {
-	struct stat ours, named;
-	bool other = stat(t->path, &named) == 0 &&
-		     (t->fd < 0 || fstat(t->fd, &ours) < 0 || ours.st_ino != named.st_ino ||
-		      ours.st_dev != named.st_dev);
-
-	read_new(t);
-	if (other) {
-		if (t->fd >= 0)
-			close(t->fd);
-		t->fd = open(t->path, O_RDONLY | O_CLOEXEC);
+	do
 		read_new(t);
-	}
+	while (advance(t));
 	print_new(r, t);
 }
 

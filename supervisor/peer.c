@@ -106,17 +106,13 @@ void peer_announce_end(struct sup *s)
 			send_end(s->units[i]);
 }
 
-/* Who holds the lock's descriptor is the instance: only its process ever got it. */
-static bool holds_lock(const struct unit *u, const struct inherit *in)
+/* Only the instance's own process ever got the lock's descriptor. It is not asked to send it: a
+ * copy on its way here would keep the lock beyond the process's death. */
+static bool holds_lock(const struct unit *u, pid_t pid)
 {
 	char *path = xasprintf("run/%s.lock", u->name);
-	struct stat want, got;
-	bool holds = false;
+	bool holds = holder_has_file(pid, path);
 
-	for (size_t i = 0; i < in->nfds && !holds; i++)
-		holds = in->fds[i].kind == INHERIT_LOCK && fstat(in->fds[i].fd, &got) == 0 &&
-			stat(path, &want) == 0 && got.st_ino == want.st_ino &&
-			got.st_dev == want.st_dev;
 	free(path);
 	return holds;
 }
@@ -127,7 +123,7 @@ static const char *refusal(struct unit *u, const struct inherit *in, const struc
 		return "unknown instance";
 	if (strcmp(u->row->service, in->service) != 0)
 		return "another service's instance";
-	if (!holds_lock(u, in))
+	if (!holds_lock(u, cred->pid))
 		return "it does not hold the lock";
 	if (u->core.state == SERVICE_ORPHAN)
 		return NULL;

@@ -1,7 +1,5 @@
 #include "supervisor/service.h"
 
-#include <string.h>
-
 static const char *const names[] = {
 	[SERVICE_STOPPED] = "stopped",	 [SERVICE_ORPHAN] = "orphan",
 	[SERVICE_STARTING] = "starting", [SERVICE_READY] = "ready",
@@ -11,11 +9,6 @@ static const char *const names[] = {
 
 #define KILL_AGAIN_MS 1000
 #define NEVER	      ((struct monotime){0})
-
-void service_init(struct service *s)
-{
-	memset(s, 0, sizeof(*s));
-}
 
 const char *service_state_name(enum service_state state)
 {

@@ -68,9 +68,7 @@ struct service {
 	uint64_t exits;		     /* of them died */
 };
 
-void service_init(struct service *s);
-
-/* Returns the effects. */
+/* s begins as all zeros: stopped, not wanted. Returns the effects. */
 unsigned int service_step(struct service *s, const struct service_policy *p,
 			  const struct service_event *ev, struct monotime now);
 

@@ -61,6 +61,7 @@ struct unit {
 	char *behind; /* why it does not run the present generation */
 	uint64_t generation;
 	struct str cause; /* of the last exit */
+	bool unable;	  /* it said that it cannot run as configured */
 };
 
 /* start, stop, restart under way. */
@@ -97,6 +98,7 @@ struct sup {
 	struct loop_fd *peer_watch, *control_watch;
 	int peer_fd, control_fd, pid_fd;
 	struct loop_timer *due, *house, *watchdog;
+	bool again; /* something happened since on_due() began */
 	struct loop_signal *term, *interrupt, *hup;
 	struct job job;
 	struct checker *checker;

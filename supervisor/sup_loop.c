@@ -100,7 +100,6 @@ struct unit *sup_add_unit(struct sup *s, const struct table_row *row, const char
 	u->pidfd = -1;
 	str_init(&u->cause);
 	snprintf(u->name, sizeof(u->name), "%s", name);
-	service_init(&u->core);
 	if (!s->service_logs[r])
 		s->service_logs[r] = logfile_new(row->service, (size_t)s->cfg->log_rotate_bytes,
 						 (unsigned int)s->cfg->log_keep);
@@ -336,6 +335,7 @@ static void on_checked(void *arg, const char *reasons)
 
 void sup_step(struct sup *s)
 {
+	s->again = true;
 	loop_timer_set(s->due, 0, 0);
 }
 
@@ -372,7 +372,7 @@ static void on_due(void *arg)
 	static const struct service_event tick = {.type = SERVICE_EV_TICK};
 	struct sup *s = arg;
 
-	set_timer(s);
+	s->again = false;
 	for (size_t i = 0; i < s->nunits; i++) {
 		struct unit *u = s->units[i];
 
@@ -383,6 +383,8 @@ static void on_due(void *arg)
 		end_adoption(s);
 	if (s->phase != SUP_ADOPTING && s->phase != SUP_CHECKING)
 		job_step(s);
+	if (!s->again)
+		set_timer(s);
 }
 
 static void on_house(void *arg)

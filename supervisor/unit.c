@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -79,6 +80,7 @@ static void on_death(void *arg, int events)
 	if (u->child && waitid(P_PIDFD, (id_t)u->pidfd, &si, WEXITED | WNOHANG) == 0 &&
 	    si.si_pid == 0)
 		return;
+	u->unable = u->child && si.si_code == CLD_EXITED && si.si_status == EX_CONFIG;
 	str_reset(&u->cause);
 	str_adds(&u->cause, ordered_prefix(u));
 	if (u->child)

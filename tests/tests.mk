@@ -40,6 +40,7 @@ $(O)/fuzz/%: tests/fuzz/%.c $(FUZZ_DEPS)
 	@echo "  FUZZ $@"
 	$(Q)clang $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ \
 		$(shell pkg-config --libs libxml-2.0 libidn)
-fuzz: deps
+fuzz:
+	@packaging/deps fuzz
 	@$(MAKE) --no-print-directory $(FUZZ_BINS)
 	@for f in $(FUZZ_BINS); do tests/fuzz/run $$f $(SECONDS) || exit 1; done

@@ -13,6 +13,8 @@
 /* Behind the datastore's own limit, so that its reason arrives before our deadline. */
 #define STORE_MARGIN_MS 500
 
+#define TOKEN_RETRY_MS 100
+
 /* Lists are paged; this bounds what a broken router could make us keep. */
 #define LINES_MAX (256u * 1024 * 1024)
 
@@ -157,14 +159,27 @@ static void explain_open(struct str *why, enum err e, const char *dir)
 	}
 }
 
-enum err bus_client_open(struct bus_client **out, const char *dir, struct str *why)
+/* A router that died comes back within a moment: no reason to fail. */
+static enum err get_token(struct bus_client *c)
+{
+	struct monotime end = monotime_add_ms(monotime_now(), c->deadline_ms);
+	enum err e;
+
+	while ((e = sup_client_token(c->sup, &c->instance, &c->token)) == ERR_AGAIN &&
+	       monotime_before(monotime_now(), end))
+		usleep(TOKEN_RETRY_MS * 1000);
+	return e;
+}
+
+enum err bus_client_open(struct bus_client **out, const char *dir, unsigned int deadline_ms,
+			 struct str *why)
 {
 	struct bus_client *c = xcalloc(1, sizeof(*c));
 	enum err e;
 
 	*out = NULL;
 	c->dir = xstrdup(dir);
-	c->deadline_ms = BUS_CLIENT_DEADLINE_MS;
+	c->deadline_ms = deadline_ms;
 	if (chdir(dir) != 0) {
 		str_addf(why, "instance directory %s: %s; make one with 'supervisor -C %s init'",
 			 dir, strerror(errno), dir);
@@ -173,7 +188,7 @@ enum err bus_client_open(struct bus_client **out, const char *dir, struct str *w
 	}
 	e = sup_client_open(&c->sup, ".");
 	if (e == ERR_OK)
-		e = sup_client_token(c->sup, &c->instance, &c->token);
+		e = get_token(c);
 	if (e != ERR_OK) {
 		explain_open(why, e, dir);
 		bus_client_close(&c);
@@ -198,11 +213,6 @@ void bus_client_close(struct bus_client **cp)
 	sup_client_close(&c->sup);
 	free(c->dir);
 	free(c);
-}
-
-void bus_client_set_deadline(struct bus_client *c, unsigned int ms)
-{
-	c->deadline_ms = ms;
 }
 
 void bus_client_answer_clear(struct bus_client_answer *a)

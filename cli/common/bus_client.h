@@ -16,13 +16,12 @@
 
 struct bus_client;
 
-/* dir becomes the working directory. ERR_CLOSED: no supervisor there; ERR_AGAIN: no router;
+/* dir becomes the working directory. deadline_ms bounds the waiting here, for a router that is just
+ * being restarted, and later each question. ERR_CLOSED: no supervisor there; ERR_AGAIN: no router;
  * ERR_DENIED, ERR_IO. why says what to do next. */
-enum err bus_client_open(struct bus_client **out, const char *dir, struct str *why);
+enum err bus_client_open(struct bus_client **out, const char *dir, unsigned int deadline_ms,
+			 struct str *why);
 void bus_client_close(struct bus_client **cp);
-
-/* For tests; BUS_CLIENT_DEADLINE_MS otherwise. */
-void bus_client_set_deadline(struct bus_client *c, unsigned int ms);
 
 struct bus_client_answer {
 	enum err status; /* what the server decided; text has its reason when not ERR_OK */

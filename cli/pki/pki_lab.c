@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -312,6 +313,8 @@ enum err pki_lab_make(const struct pki_lab_request *req, struct str *why)
 	instance = open_dir(req->dir, why);
 	dirfd = instance < 0 ? -1 : open_dir(path.data, why);
 	err = dirfd < 0 ? ERR_IO : ERR_OK;
+	if (err == ERR_OK) /* until it is closed: two at a time would mix their files */
+		flock(dirfd, LOCK_EX);
 	if (err == ERR_OK && !req->force)
 		err = refuse_existing(dirfd, path.data, why);
 	if (err == ERR_OK)

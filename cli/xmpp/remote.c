@@ -7,7 +7,7 @@ int remote_open(const struct xmpp_values *v, struct bus_client **out)
 	struct str why = STR_INIT;
 	int code = COMMAND_OK;
 
-	if (bus_client_open(out, v->common.dir, &why) != ERR_OK)
+	if (bus_client_open(out, v->common.dir, BUS_CLIENT_DEADLINE_MS, &why) != ERR_OK)
 		code = command_fail("xmpp", COMMAND_UNREACHABLE, "%s", why.data);
 	str_clear(&why);
 	return code;

@@ -13,13 +13,13 @@ struct list {
 	struct list *next;
 };
 
-#define list_entry(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define list_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define list_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 
 /* Safe against removing (and freeing) the present member, but no other. */
-#define list_each_safe(it, head)                                                                   \
-	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                  \
+#define list_each_safe(it, head)                                                  \
+	for (struct list *it = (head)->next, *it##_next = it->next; it != (head); \
 	     it = it##_next, it##_next = it->next)
 
 static inline void list_init(struct list *l)

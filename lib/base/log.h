@@ -40,10 +40,10 @@ void log_at(enum log_level level, const char *ctx, const char *fmt, ...)
 #define log_err(ctx, ...)  log_at(LOG_LEVEL_ERROR, ctx, __VA_ARGS__)
 #define log_warn(ctx, ...) log_at(LOG_LEVEL_WARN, ctx, __VA_ARGS__)
 #define log_info(ctx, ...) log_at(LOG_LEVEL_INFO, ctx, __VA_ARGS__)
-#define log_debug(ctx, ...)                                                                        \
-	do {                                                                                       \
-		if (log_enabled(LOG_LEVEL_DEBUG))                                                  \
-			log_at(LOG_LEVEL_DEBUG, ctx, __VA_ARGS__);                                 \
+#define log_debug(ctx, ...)                                        \
+	do {                                                       \
+		if (log_enabled(LOG_LEVEL_DEBUG))                  \
+			log_at(LOG_LEVEL_DEBUG, ctx, __VA_ARGS__); \
 	} while (0)
 
 /* A broken environment at start: logs at error level, says it on stderr too if that is somewhere

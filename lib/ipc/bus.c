@@ -95,7 +95,8 @@ static void on_refused(struct bus *b, const struct msg_hello_refused *m)
 	if (strcmp(reason, b->refused) == 0)
 		return;
 	snprintf(b->refused, sizeof(b->refused), "%s", reason);
-	log_warn("bus", "event=hello_refused reason=%s next=\"trying again\"", log_quote(m->reason));
+	log_warn("bus", "event=hello_refused reason=%s next=\"trying again\"",
+		 log_quote(m->reason));
 }
 
 static void on_control(struct bus *b, struct slice in)
@@ -287,7 +288,8 @@ struct bus *bus_open(struct loop *loop, const char *path, const char *service, c
 	b->context = zmq_ctx_new();
 	b->socket = wire_socket(b->context, ZMQ_DEALER, instance);
 	if (zmq_connect(b->socket, endpoint) != 0)
-		fatal("event=bus_path path=%s reason=\"%s\" next=\"use a shorter or existing path\"",
+		fatal("event=bus_path path=%s reason=\"%s\" next=\"use a shorter or existing "
+		      "path\"",
 		      path, zmq_strerror(zmq_errno()));
 	free(endpoint);
 	b->zmq = loop_zmq_new(loop, b->socket, on_readable, on_turn_end, b);

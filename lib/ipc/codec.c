@@ -141,11 +141,11 @@ static void record_end(struct str *out, size_t at)
 #define F_U64(f)   codec_put_u64(out, m->f);
 #define F_STR(f)   codec_put_str(out, m->f);
 #define F_BYTES(f) codec_put_bytes(out, m->f);
-#define MSG(NAME, name, number, from, to, fields, help)                                            \
-	void msg_##name##_put(struct str *out, const struct msg_##name *m)                         \
-	{                                                                                          \
-		size_t at = record_begin(out, (number));                                           \
-		fields record_end(out, at);                                                        \
+#define MSG(NAME, name, number, from, to, fields, help)                    \
+	void msg_##name##_put(struct str *out, const struct msg_##name *m) \
+	{                                                                  \
+		size_t at = record_begin(out, (number));                   \
+		fields record_end(out, at);                                \
 	}
 #include "ipc/messages.def"
 #undef MSG
@@ -162,14 +162,14 @@ static void record_end(struct str *out, size_t at)
 #define F_U64(f)   ok = ok && codec_get_u64(&in, &m->f);
 #define F_STR(f)   ok = ok && codec_get_str(&in, &m->f);
 #define F_BYTES(f) ok = ok && codec_get_bytes(&in, &m->f);
-#define MSG(NAME, name, number, from, to, fields, help)                                            \
-	enum err msg_##name##_get(struct slice in, struct msg_##name *m)                           \
-	{                                                                                          \
-		bool ok = true;                                                                    \
-		memset(m, 0, sizeof(*m));                                                          \
-		fields if (ok && in.len == 0) return ERR_OK;                                       \
-		memset(m, 0, sizeof(*m));                                                          \
-		return ERR_FORMAT;                                                                 \
+#define MSG(NAME, name, number, from, to, fields, help)                  \
+	enum err msg_##name##_get(struct slice in, struct msg_##name *m) \
+	{                                                                \
+		bool ok = true;                                          \
+		memset(m, 0, sizeof(*m));                                \
+		fields if (ok && in.len == 0) return ERR_OK;             \
+		memset(m, 0, sizeof(*m));                                \
+		return ERR_FORMAT;                                       \
 	}
 #include "ipc/messages.def"
 #undef MSG

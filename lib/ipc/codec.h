@@ -15,9 +15,9 @@
 #include "base/slice.h"
 #include "base/str.h"
 
-#define IPC_VERSION	 1
-#define IPC_RECORD_MAX	 (17u * 1024 * 1024)
-#define IPC_BYTES_MAX	 (16u * 1024 * 1024)
+#define IPC_VERSION    1
+#define IPC_RECORD_MAX (17u * 1024 * 1024)
+#define IPC_BYTES_MAX  (16u * 1024 * 1024)
 
 /* Roles, as sets. */
 #define IPC_ROUTER 1u
@@ -39,9 +39,9 @@ enum msg_type {
 #define F_U64(f)   uint64_t f;
 #define F_STR(f)   struct slice f;
 #define F_BYTES(f) struct slice f;
-#define MSG(NAME, name, number, from, to, fields, help)                                            \
-	struct msg_##name {                                                                        \
-		fields                                                                             \
+#define MSG(NAME, name, number, from, to, fields, help) \
+	struct msg_##name {                             \
+		fields                                  \
 	};
 #include "ipc/messages.def"
 #undef MSG
@@ -55,8 +55,8 @@ enum msg_type {
 /* msg_x_put appends one whole record to out. A STR over 65,535 or BYTES over IPC_BYTES_MAX is a
  * bug of the caller (check). msg_x_get reads the fields of one record's body (after the type);
  * ERR_FORMAT when it is too short, too long or a length lies: *m is then zeroed. */
-#define MSG(NAME, name, number, from, to, fields, help)                                            \
-	void msg_##name##_put(struct str *out, const struct msg_##name *m);                        \
+#define MSG(NAME, name, number, from, to, fields, help)                     \
+	void msg_##name##_put(struct str *out, const struct msg_##name *m); \
 	enum err msg_##name##_get(struct slice body, struct msg_##name *m);
 #include "ipc/messages.def"
 #undef MSG

@@ -14,7 +14,9 @@
 
 /* One roster item (RFC 6121 2.1.2): subscription 0 none 1 to 2 from 3 both; ask = "subscribe"
  * pending out; approved = pre-approval (3.4); pending_in = a subscribe not yet answered. groups:
- * the names, each a packed STR, count of them in ngroups. */
+ * the names, each a packed STR, count of them in ngroups. A request from somebody who is not in the
+ * roster is kept as pending_in and approved together (no other item has both): it is not an item
+ * of the roster and is never shown as one. */
 struct db_roster_item {
 	struct slice jid; /* normalised bare JID */
 	struct slice name;

@@ -72,8 +72,10 @@ void hold_free(struct hold **hp)
 	*hp = NULL;
 	if (!h)
 		return;
-	list_each_safe(it, &h->sessions) session_free(list_entry(it, struct hold_session, link));
-	list_each_safe(it, &h->ended) session_free(list_entry(it, struct hold_session, link));
+	list_each_safe (it, &h->sessions)
+		session_free(list_entry(it, struct hold_session, link));
+	list_each_safe (it, &h->ended)
+		session_free(list_entry(it, struct hold_session, link));
 	map64_clear(&h->by_sid);
 	free(h);
 }
@@ -89,7 +91,8 @@ static void free_if_done(struct hold_session *s)
 
 static void sweep(struct hold *h)
 {
-	list_each_safe(it, &h->ended) free_if_done(list_entry(it, struct hold_session, link));
+	list_each_safe (it, &h->ended)
+		free_if_done(list_entry(it, struct hold_session, link));
 }
 
 struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint8_t kind,
@@ -327,8 +330,7 @@ static uint32_t announce_list(const struct list *sessions, struct link *l)
 {
 	uint32_t count = 0;
 
-	list_each(it, sessions)
-	{
+	list_each (it, sessions) {
 		announce_one(list_entry(it, struct hold_session, link), l);
 		count++;
 	}
@@ -340,8 +342,7 @@ static uint32_t resend_list(const struct list *sessions, struct link *l)
 	uint32_t count = 0;
 	struct blob *b;
 
-	list_each(it, sessions)
-	{
+	list_each (it, sessions) {
 		struct hold_session *s = list_entry(it, struct hold_session, link);
 		uint64_t n = 0;
 

@@ -59,7 +59,7 @@ struct hub {
 
 static struct seat *seat_find(const struct hub *h, struct slice instance)
 {
-	list_each(it, &h->seats) {
+	list_each (it, &h->seats) {
 		struct seat *s = list_entry(it, struct seat, link);
 
 		if (slice_is(instance, s->instance))
@@ -323,7 +323,7 @@ static void on_turn_end(void *arg)
 	struct hub *h = arg;
 	bool wait = false;
 
-	list_each(it, &h->seats) {
+	list_each (it, &h->seats) {
 		struct seat *s = list_entry(it, struct seat, link);
 
 		if (s->peer)
@@ -349,7 +349,7 @@ static void on_poke(void *arg)
 	struct hub *h = arg;
 	bool missing = false;
 
-	list_each(it, &h->seats) {
+	list_each (it, &h->seats) {
 		struct seat *s = list_entry(it, struct seat, link);
 
 		if (!s->peer) {
@@ -365,7 +365,7 @@ static void on_check(void *arg)
 {
 	struct hub *h = arg;
 
-	list_each(it, &h->seats) {
+	list_each (it, &h->seats) {
 		struct hub_peer *p = list_entry(it, struct seat, link)->peer;
 
 		if (!p)
@@ -418,7 +418,7 @@ void hub_close(struct hub **hp)
 		return;
 	h->tick_due = true;
 	on_turn_end(h);
-	list_each_safe(it, &h->seats) {
+	list_each_safe (it, &h->seats) {
 		struct seat *s = list_entry(it, struct seat, link);
 
 		if (s->peer)
@@ -464,7 +464,7 @@ bool hub_next(const struct hub *h, size_t *it, const char **instance, const char
 {
 	size_t i = 0;
 
-	list_each(l, &h->seats) {
+	list_each (l, &h->seats) {
 		const struct seat *s = list_entry(l, struct seat, link);
 
 		if (i++ != *it)

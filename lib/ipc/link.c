@@ -22,9 +22,9 @@ struct link {
 	size_t window;
 	size_t batch_max;
 
-	struct list batches;	/* struct batch, oldest first */
-	struct list *unsent;	/* the next batch to send; &batches = none */
-	struct batch *open;	/* the newest, if records may still be added */
+	struct list batches; /* struct batch, oldest first */
+	struct list *unsent; /* the next batch to send; &batches = none */
+	struct batch *open;  /* the newest, if records may still be added */
 	uint64_t last_put;
 	uint64_t receipted;
 	size_t unreceipted_bytes;
@@ -64,7 +64,7 @@ static void batch_free(struct link *l, struct batch *b)
 
 static void drop_all(struct link *l)
 {
-	list_each_safe(it, &l->batches)
+	list_each_safe (it, &l->batches)
 		batch_free(l, list_entry(it, struct batch, link));
 }
 
@@ -95,7 +95,7 @@ static void take_receipt(struct link *l, uint64_t receipt)
 	if (receipt <= l->receipted || receipt > l->last_put)
 		return;
 	l->receipted = receipt;
-	list_each_safe(it, &l->batches) {
+	list_each_safe (it, &l->batches) {
 		struct batch *b = list_entry(it, struct batch, link);
 
 		if (b->first_seq + b->count - 1 > receipt)

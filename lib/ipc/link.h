@@ -83,8 +83,8 @@ size_t link_receipt_owed(const struct link *l);
 enum err link_receive(struct link *l, struct slice frame,
 		      void (*on_record)(void *arg, uint16_t type, struct slice body), void *arg);
 
-/* Makes a SYNC frame: "this is my receipt, tell me yours": the peer answers with a DATA frame (empty
- * if need be) and both resume from the receipts. */
+/* Makes a SYNC frame: "this is my receipt, tell me yours": the peer answers with a DATA frame
+ * (empty if need be) and both resume from the receipts. */
 void link_make_sync(const struct link *l, struct str *out);
 
 /* Reads a header; body = the rest. ERR_FORMAT, ERR_VERSION (other IPC_VERSION). */
@@ -92,11 +92,11 @@ enum err link_header_get(struct slice frame, struct link_header *h, struct slice
 void link_header_put(struct str *out, const struct link_header *h);
 
 /* uint64_t link_put_stanza(link, &(struct msg_stanza){...}): encode and number in one go. */
-#define MSG(NAME, name, number, from, to, fields, help)                                            \
-	static inline uint64_t link_put_##name(struct link *l, const struct msg_##name *m)         \
-	{                                                                                          \
-		msg_##name##_put(link_open_record(l), m);                                          \
-		return link_close_record(l, (number));                                                      \
+#define MSG(NAME, name, number, from, to, fields, help)                                    \
+	static inline uint64_t link_put_##name(struct link *l, const struct msg_##name *m) \
+	{                                                                                  \
+		msg_##name##_put(link_open_record(l), m);                                  \
+		return link_close_record(l, (number));                                     \
 	}
 #include "ipc/messages.def"
 #undef MSG

@@ -47,7 +47,8 @@ void wire_control(struct str *out, uint64_t from_boot, uint64_t to_boot)
 
 bool wire_send(void *socket, const char *identity, struct slice frame)
 {
-	if (identity && zmq_send(socket, identity, strlen(identity), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+	if (identity &&
+	    zmq_send(socket, identity, strlen(identity), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
 		return false;
 	return zmq_send(socket, frame.data, frame.len, ZMQ_DONTWAIT) >= 0;
 }

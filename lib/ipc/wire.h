@@ -10,13 +10,13 @@
 #include "base/slice.h"
 #include "base/str.h"
 
-#define WIRE_WINDOW	 (4u * 1024 * 1024) /* bytes put on a link and not yet receipted */
-#define WIRE_BATCH_MAX	 (64u * 1024)
-#define WIRE_HWM	 16 /* batches in ZeroMQ's own queues */
-#define WIRE_DRAIN	 32 /* frames taken in one turn */
-#define WIRE_RECEIPT_MS	 20 /* a receipt or lazy report waits at most this long */
-#define WIRE_CHECK_MS	 1000
-#define WIRE_FRAME_MAX	 (24 * 1024 * 1024)
+#define WIRE_WINDOW	(4u * 1024 * 1024) /* bytes put on a link and not yet receipted */
+#define WIRE_BATCH_MAX	(64u * 1024)
+#define WIRE_HWM	16 /* batches in ZeroMQ's own queues */
+#define WIRE_DRAIN	32 /* frames taken in one turn */
+#define WIRE_RECEIPT_MS 20 /* a receipt or lazy report waits at most this long */
+#define WIRE_CHECK_MS	1000
+#define WIRE_FRAME_MAX	(24 * 1024 * 1024)
 
 /* A socket with heartbeats, HWMs, IMMEDIATE and a short linger. type is ZMQ_DEALER or ZMQ_ROUTER;
  * identity may be NULL. Aborts when ZeroMQ refuses (a bug). */

@@ -22,7 +22,7 @@ struct loop_signal;
 
 struct loop *loop_new(void);
 void loop_free(struct loop **lp); /* NULL-safe; every watch must be freed before */
-void loop_run(struct loop *l);    /* until loop_stop() */
+void loop_run(struct loop *l);	  /* until loop_stop() */
 void loop_stop(struct loop *l);
 
 /* The time at the start of this turn: cheap, the same for everything in the turn. */

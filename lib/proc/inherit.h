@@ -4,7 +4,7 @@
  *
  * At exec it is text in a sealed memory file (no token in the environment or in `ps`), whose number
  * stands in the environment variable INHERIT_ENV; the descriptors that it names are inherited. In a
- * REGISTER message it is the text of the message and the descriptors travel beside it. Everything
+ * REGISTER message it is the text of the message and the listeners travel beside it. Everything
  * is complete before exec: a service whose supervisor dies in between lacks nothing.
  */
 #ifndef PROC_INHERIT_H

@@ -37,14 +37,23 @@ static void send_message(struct sup_conn *c, const struct str *m)
 		channel_send(c->channel, str_slice(m), NULL, 0);
 }
 
+/* Not the lock: a copy of its descriptor on the way would outlive us. Not the files: opened anew.
+ */
 static void add_register(struct sup_conn *c, struct str *m, int *fds, size_t *nfds)
 {
-	inherit_format(m, "REGISTER", c->self);
+	struct inherit handed = *c->self;
+
+	handed.nfds = *nfds = 0;
+	for (size_t i = 0; i < c->self->nfds; i++) {
+		if (c->self->fds[i].kind != INHERIT_LISTENER)
+			continue;
+		handed.fds[handed.nfds++] = c->self->fds[i];
+		fds[(*nfds)++] = c->self->fds[i].fd;
+	}
+	inherit_format(m, "REGISTER", &handed);
 	message_addu(m, "ready", c->ready);
 	if (c->alarm)
 		message_add(m, "alarm", c->alarm);
-	for (*nfds = 0; *nfds < c->self->nfds; ++*nfds)
-		fds[*nfds] = c->self->fds[*nfds].fd;
 }
 
 static struct instance *instance_find(struct sup_conn *c, const char *name)

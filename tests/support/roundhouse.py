@@ -27,8 +27,8 @@ import time
 import traceback
 
 BIN = os.path.abspath(os.environ.get("BIN", "build/bin"))
-SLOW = 3 if os.environ.get("V") in ("asan", "tsan") else 1
-LIMIT = 45 * SLOW  # seconds after which a wait is a failure
+SANITIZED = os.environ.get("V") in ("asan", "tsan")
+LIMIT = 45 * (3 if SANITIZED else 1)  # seconds after which a wait is a failure
 
 _instances = []
 

@@ -33,6 +33,7 @@
 
 /* What sup_client_open() and sup_client_token() shall say. */
 static enum err fake_open_result, fake_token_result;
+static int fake_token_again; /* how often "the router is not up" comes first */
 
 enum err sup_client_open(struct sup_client **out, const char *dir)
 {
@@ -51,6 +52,10 @@ enum err sup_client_token(struct sup_client *c, const char **instance, const cha
 	(void)c;
 	*instance = "cli-1";
 	*token = FAKE_TOKEN;
+	if (fake_token_again > 0) {
+		fake_token_again--;
+		return ERR_AGAIN;
+	}
 	return fake_token_result;
 }
 
@@ -69,17 +74,17 @@ struct fake_router {
 	fake_answer *answer;
 };
 
-static void fake_up(void *arg, struct hub_peer *p, bool fresh)
+static inline void fake_up(void *arg, struct hub_peer *p, bool fresh)
 {
 	(void)arg, (void)p, (void)fresh;
 }
 
-static void fake_dead(void *arg, struct hub_peer *p)
+static inline void fake_dead(void *arg, struct hub_peer *p)
 {
 	(void)arg, (void)p;
 }
 
-static void fake_record(void *arg, struct hub_peer *p, uint16_t type, struct slice body)
+static inline void fake_record(void *arg, struct hub_peer *p, uint16_t type, struct slice body)
 {
 	struct fake_router *r = arg;
 
@@ -90,7 +95,7 @@ static int fake_home;
 static char fake_dir[256];
 
 /* The router's whole life; it is killed by its parent. */
-static void fake_router_run(fake_answer *answer)
+static inline void fake_router_run(fake_answer *answer)
 {
 	static const struct hub_events events = {
 		.on_peer_up = fake_up, .on_peer_dead = fake_dead, .on_record = fake_record};
@@ -106,7 +111,7 @@ static void fake_router_run(fake_answer *answer)
 	_exit(0);
 }
 
-static pid_t fake_router_start(fake_answer *answer)
+static inline pid_t fake_router_start(fake_answer *answer)
 {
 	pid_t pid = fork();
 
@@ -116,7 +121,7 @@ static pid_t fake_router_start(fake_answer *answer)
 	return pid;
 }
 
-static void fake_router_stop(pid_t *pid)
+static inline void fake_router_stop(pid_t *pid)
 {
 	if (*pid > 0) {
 		kill(*pid, SIGKILL);
@@ -126,13 +131,14 @@ static void fake_router_stop(pid_t *pid)
 }
 
 /* setup and teardown of each test: an empty instance, and the working directory back after it. */
-static int fake_setup(void **state)
+static inline int fake_setup(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
 	static const char *const dirs[] = {"conf", "run", "run/bus"};
 
 	(void)state;
 	fake_open_result = fake_token_result = ERR_OK;
+	fake_token_again = 0;
 	snprintf(fake_dir, sizeof(fake_dir), "%s/cli-XXXXXX", tmp ? tmp : "/tmp");
 	assert_non_null(mkdtemp(fake_dir));
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
@@ -146,13 +152,13 @@ static int fake_setup(void **state)
 	return 0;
 }
 
-static int fake_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static inline int fake_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st, (void)type, (void)ftw;
 	return remove(path);
 }
 
-static int fake_teardown(void **state)
+static inline int fake_teardown(void **state)
 {
 	(void)state;
 	assert_int_equal(fchdir(fake_home), 0);

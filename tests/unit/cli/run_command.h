@@ -1,18 +1,19 @@
 /*
  * run_command - runs a program's table in a child process with its input and output redirected, as
- * a shell would. Include behind fake_server.h.
+ * a shell would.
  */
 #ifndef TESTS_UNIT_CLI_RUN_COMMAND_H
 #define TESTS_UNIT_CLI_RUN_COMMAND_H
 
 #include "cli/common/command.h"
+#include "fake_server.h"
 
 struct fake_run {
 	int code;
 	char out[4096], err[4096];
 };
 
-static void fake_redirect(int fd, const char *name, int flags)
+static inline void fake_redirect(int fd, const char *name, int flags)
 {
 	char *path = xasprintf("%s/%s", fake_dir, name);
 	int file = open(path, flags | O_CLOEXEC, 0600);
@@ -22,7 +23,7 @@ static void fake_redirect(int fd, const char *name, int flags)
 	free(path);
 }
 
-static void fake_slurp(char *out, size_t size, const char *name)
+static inline void fake_slurp(char *out, size_t size, const char *name)
 {
 	char *path = xasprintf("%s/%s", fake_dir, name);
 	FILE *f = fopen(path, "r");
@@ -33,8 +34,8 @@ static void fake_slurp(char *out, size_t size, const char *name)
 	free(path);
 }
 
-static struct fake_run fake_run(const struct command_program *p, size_t values_size,
-				const char *const *args, const char *input)
+static inline struct fake_run fake_run(const struct command_program *p, size_t values_size,
+				       const char *const *args, const char *input)
 {
 	char *argv[16] = {(char *)(uintptr_t)p->name, (char *)(uintptr_t) "-C", fake_dir};
 	char *path = xasprintf("%s/in", fake_dir);

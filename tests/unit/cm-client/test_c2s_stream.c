@@ -16,6 +16,7 @@
 
 static const char *const domains[] = {"localhost", "example.com", NULL};
 static struct xml_in *xml;
+static bool show_notes; /* for the log: only where they are the point */
 
 /* The long names, shortened in traces. */
 static const struct {
@@ -80,6 +81,10 @@ static void add_effect(struct str *out, const struct c2s_effects *fx, const stru
 		break;
 	case C2S_FX_SEND:
 		str_adds(out, "  send\n");
+		break;
+	case C2S_FX_NOTE:
+		if (show_notes)
+			str_addf(out, "  note %s %s: %s\n", e->data.data, e->name, e->text);
 		break;
 	case C2S_FX_CLOSE:
 		str_addf(out, "  close %s: %s\n", e->name, e->text ? e->text : "-");
@@ -703,6 +708,39 @@ static void a_bad_stanza_is_answered_but_never_an_error(void **state)
 	});
 }
 
+static void every_refusal_is_noted_in_the_same_words(void **state)
+{
+	(void)state;
+	show_notes = true;
+	run(&(struct scenario){
+		.rules = rules(true, true, 3),
+		.script = SCRIPT(TO_LOGIN, AUTH("LOGIN", "")),
+		.shown = 1,
+		.trace = "  note auth_failed invalid-mechanism: choose one of the mechanisms that "
+			 "were offered\n"
+			 "  " FAILURE("invalid-mechanism",
+				      "choose one of the mechanisms that were offered") "= login\n",
+	});
+	run(&(struct scenario){
+		.rules = rules(true, true, 3),
+		.script = SCRIPT(TO_BINDABLE, BIND(""), "refused:conflict:taken"),
+		.shown = 1,
+		.trace = "  note bind_refused conflict: taken\n"
+			 "  <iq type='error' id='b1' from='localhost'>" IQ_ERROR(
+				 "conflict", "cancel", "taken") "= bindable\n",
+	});
+	run(&(struct scenario){
+		.rules = rules(true, true, 3),
+		.script = SCRIPT(TO_BOUND, "stanza:<presence type='wrong'/>"),
+		.shown = 1,
+		.trace = "  note stanza_refused bad-request: unknown type of presence\n"
+			 "  <presence type='error' from='localhost' to='juliet@localhost/x'>"
+			 "<error type='modify'><bad-request 'stanzas'/><text 'stanzas'>unknown type of presence</text>"
+			 "</error></presence>\n= bound\n",
+	});
+	show_notes = false;
+}
+
 static void time_ends_every_state_with_its_own_words(void **state)
 {
 	(void)state;
@@ -782,6 +820,7 @@ int main(void)
 		cmocka_unit_test(a_bound_stream_answers_session_and_refuses_a_second_bind),
 		cmocka_unit_test(from_must_be_the_streams_own_address),
 		cmocka_unit_test(a_bad_stanza_is_answered_but_never_an_error),
+		cmocka_unit_test(every_refusal_is_noted_in_the_same_words),
 		cmocka_unit_test(time_ends_every_state_with_its_own_words),
 		cmocka_unit_test(a_closed_stream_does_nothing_more),
 	};

@@ -5,11 +5,18 @@
 static void every_record_comes_back_as_it_was_put(void **state)
 {
 	struct str out = STR_INIT;
-	struct msg_stanza in = {
-		.sid = 0x1122334455667788, .n = 7, .kind = 1, .type = 3, .flags = 0x81,
-		.to = slice_str("romeo@localhost"), .id = slice_str("a'b"),
-		.inner = slice_str("<body>hi</body>"),
-	}, back;
+	struct msg_stanza in =
+				  {
+					  .sid = 0x1122334455667788,
+					  .n = 7,
+					  .kind = 1,
+					  .type = 3,
+					  .flags = 0x81,
+					  .to = slice_str("romeo@localhost"),
+					  .id = slice_str("a'b"),
+					  .inner = slice_str("<body>hi</body>"),
+				  },
+			  back;
 	struct slice rest, body;
 	uint16_t type;
 
@@ -30,8 +37,11 @@ static void every_record_comes_back_as_it_was_put(void **state)
 static void a_record_cut_or_padded_anywhere_is_refused(void **state)
 {
 	struct str out = STR_INIT;
-	struct msg_hello m = {.boot = 1, .service = slice_str("cm-client"),
-			      .instance = slice_str("cm-client-1"), .token = slice_str("abc")}, back;
+	struct msg_hello m = {.boot = 1,
+			      .service = slice_str("cm-client"),
+			      .instance = slice_str("cm-client-1"),
+			      .token = slice_str("abc")},
+			 back;
 
 	(void)state;
 	msg_hello_put(&out, &m);
@@ -45,8 +55,12 @@ static void a_record_cut_or_padded_anywhere_is_refused(void **state)
 
 static void lengths_that_lie_are_refused(void **state)
 {
-	static const char *const cases[] = {"", "\x01", "\x00\x00\x00\x00", "\x01\x00\x00\x00\x05",
-					    "\xff\xff\xff\xff\x05\x00", "\x03\x00\x00\x00\x05\x00"};
+	static const char *const cases[] = {"",
+					    "\x01",
+					    "\x00\x00\x00\x00",
+					    "\x01\x00\x00\x00\x05",
+					    "\xff\xff\xff\xff\x05\x00",
+					    "\x03\x00\x00\x00\x05\x00"};
 	static const size_t lens[] = {0, 1, 4, 5, 6, 6};
 	struct slice in, body;
 	uint16_t type;
@@ -78,10 +92,15 @@ static void directions_follow_the_table(void **state)
 static void packed_lists_come_back(void **state)
 {
 	struct str out = STR_INIT, groups = STR_INIT;
-	struct db_roster_item item = {.jid = slice_str("a@b"), .name = slice_str("A"),
-				      .subscription = 3, .ask = 1, .ngroups = 1}, back;
+	struct db_roster_item item = {.jid = slice_str("a@b"),
+				      .name = slice_str("A"),
+				      .subscription = 3,
+				      .ask = 1,
+				      .ngroups = 1},
+			      back;
 	struct db_scram scram = {slice_str("SHA-1"), 4096, slice_str("salt"), slice_str("k1"),
-				 slice_str("k2")}, scram_back;
+				 slice_str("k2")},
+			scram_back;
 	struct slice in;
 
 	(void)state;

@@ -177,8 +177,8 @@ static void a_frame_whose_records_do_not_add_up_is_refused_whole(void **state)
 	put(&a, 2);
 	assert_true(link_next(a.link, false, &frame));
 	for (size_t cut = 0; cut < frame.len; cut++)
-		assert_int_not_equal(
-			link_receive(b.link, slice_of(frame.data, cut), on_record, &b), ERR_OK);
+		assert_int_not_equal(link_receive(b.link, slice_of(frame.data, cut), on_record, &b),
+				     ERR_OK);
 	memcpy(copy, frame.data, frame.len);
 	copy[4]++; /* the count */
 	assert_int_equal(link_receive(b.link, slice_of(copy, frame.len), on_record, &b),

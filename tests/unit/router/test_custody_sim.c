@@ -28,7 +28,7 @@
 #define WIRE	 256
 
 struct message {
-	uint16_t to;   /* index of the session it is for; 0xffff = nobody known */
+	uint16_t to;	 /* index of the session it is for; 0xffff = nobody known */
 	uint8_t settled; /* enum settled, 0 = not yet */
 	uint8_t received;
 	uint8_t judged; /* a router found nobody to deliver it to; the next one may find somebody,
@@ -126,7 +126,7 @@ static void on_deliver(void *stream, const struct msg_deliver *m)
 	assert_non_null(from);
 	if (m->type == TYPE_ERROR)
 		return;
-	assert_int_equal(from->sent[n].received, 0); /* seen twice */
+	assert_int_equal(from->sent[n].received, 0);  /* seen twice */
 	assert_true(from->sent[n].to == index_of(s)); /* led to somebody else */
 	if (!from->sent[n].judged) {
 		assert_true(s->last_from[index_of(from)] < n); /* overtaken */
@@ -225,8 +225,9 @@ static void bounce_to(struct session *from, uint64_t n, struct custody_entry *e)
 	custody_conclude(e, SETTLED_BOUNCED);
 	from->sent[n].judged = 1;
 	if (ep && !endpoint_ended(ep))
-		custody_answer(sim->custody, e, ep,
-			       &(struct session_stanza){.kind = STANZA_MESSAGE, .type = TYPE_ERROR});
+		custody_answer(
+			sim->custody, e, ep,
+			&(struct session_stanza){.kind = STANZA_MESSAGE, .type = TYPE_ERROR});
 }
 
 static void on_undelivered(void *ctx, struct custody_entry *e, uint64_t sid,
@@ -252,9 +253,10 @@ static void router_stanza(struct endpoint *ep, const struct msg_stanza *m, bool 
 	else if (custody_was_answered(sim->custody, e, ep))
 		; /* its sender has had the error */
 	else if (to && !endpoint_ended(to))
-		custody_deliver(sim->custody, e, to,
-				&(struct session_stanza){.kind = m->kind, .type = m->type,
-							 .to = m->to, .inner = m->inner});
+		custody_deliver(
+			sim->custody, e, to,
+			&(struct session_stanza){
+				.kind = m->kind, .type = m->type, .to = m->to, .inner = m->inner});
 	else
 		bounce_to(session_of(m->sid), m->n, e);
 	custody_handled(sim->custody, e);
@@ -467,9 +469,9 @@ static void hello(int i)
 		link_restart(cm->link, sim->router_boot);
 		for (int k = 0; k < PER_CM; k++)
 			if (cm->sessions[k] && !cm->sessions[k]->hold)
-				link_put_bind(cm->link, &(struct msg_bind){
-								.sid = cm->sessions[k]->sid,
-								.jid = slice_str("s")});
+				link_put_bind(cm->link,
+					      &(struct msg_bind){.sid = cm->sessions[k]->sid,
+								 .jid = slice_str("s")});
 		hold_announce(cm->hold);
 	}
 	cm->up = true;
@@ -528,10 +530,10 @@ static void step_wire(int i)
 		break;
 	default:
 		if (cm->from_router.head != cm->from_router.tail)
-			link_receive(cm->link,
-				     str_slice(&cm->from_router
-							.frames[cm->from_router.head++ % WIRE]),
-				     cm_record, cm);
+			link_receive(
+				cm->link,
+				str_slice(&cm->from_router.frames[cm->from_router.head++ % WIRE]),
+				cm_record, cm);
 		break;
 	}
 }
@@ -591,7 +593,8 @@ static void ledger(void)
 		assert_int_equal(hold_unsettled(s->hold), 0);
 		assert_int_equal(hold_reported(s->hold), 0);
 		for (uint64_t n = 1; n <= s->nsent; n++) {
-			struct session *to = s->sent[n].to == 0xffff ? NULL : sim->all[s->sent[n].to];
+			struct session *to =
+				s->sent[n].to == 0xffff ? NULL : sim->all[s->sent[n].to];
 
 			assert_int_not_equal(s->sent[n].settled, 0);
 			if (s->sent[n].settled == SETTLED_DELIVERED)

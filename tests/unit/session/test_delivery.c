@@ -91,6 +91,8 @@ static const struct row message_rows[] = {
 	 "discarded: rfc6121-8.5.3.2.1 error to no such resource\n"},
 
 	{"several_bare_normal_goes_to_the_highest", "1 5 -1", ROMEO, "", DELIVER("3", "", ROMEO)},
+	{"several_bare_normal_goes_to_the_highest_wherever_it_is", "5 1", ROMEO, "",
+	 DELIVER("2", "", ROMEO)},
 	{"several_bare_chat_goes_to_all_of_the_highest", "5 1 5", ROMEO, "chat",
 	 DELIVER("2", " chat", ROMEO) DELIVER("4", " chat", ROMEO)},
 	{"several_bare_headline_goes_to_all_non_negative", "1 -3 0", ROMEO, "headline",
@@ -256,6 +258,18 @@ static void undelivered_copy_is_not_repeated_to_who_had_one(void **state)
 	expect(f, "discarded: rfc6121-8.5.2.1.1 chat\n");
 }
 
+static void undelivered_by_a_session_that_lives_goes_past_it(void **state)
+{
+	struct fake *f = *state;
+	struct custody_entry *e;
+
+	people(f, "5 1");
+	e = message(f, 1, "chat", ROMEO);
+	fake_forget(f);
+	undelivered(f, e, 2, STANZA_MESSAGE, TYPE_CHAT, ROMEO, "resource-constraint");
+	expect(f, "deliver sid=3 message chat" FROM " to=" ROMEO " id=m1\n");
+}
+
 static void undelivered_message_to_nobody_else_is_bounced_with_the_reason(void **state)
 {
 	struct fake *f = *state;
@@ -319,6 +333,7 @@ int main(void)
 		TEST(a_stanza_of_a_session_that_is_gone_is_discarded),
 		TEST(undelivered_chat_goes_to_a_resource_that_did_not_have_it),
 		TEST(undelivered_copy_is_not_repeated_to_who_had_one),
+		TEST(undelivered_by_a_session_that_lives_goes_past_it),
 		TEST(undelivered_message_to_nobody_else_is_bounced_with_the_reason),
 		TEST(undelivered_iq_and_presence_are_judged_by_kind),
 		TEST(undelivered_stanzas_of_somebody_who_left_are_discarded),

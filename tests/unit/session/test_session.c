@@ -148,6 +148,25 @@ static void the_blob_brings_a_session_back_as_it_was(void **state)
 	str_clear(&blob);
 }
 
+static void a_session_brought_back_twice_keeps_its_targets(void **state)
+{
+	struct fake *f = *state;
+
+	online(f, 1, JULIET, "balcony", "0");
+	presence(f, 1, "", "lobby@rooms.example.com/juliet", "");
+	presence(f, 1, "", "kitchen@rooms.example.com/juliet", "");
+	session_unbind(f->m, 1, S(""), NOW);
+	assert_int_equal(announce(f, 2, JULIET "/balcony", str_slice(&f->blobs[1])), ERR_OK);
+	presence(f, 2, "unavailable", "lobby@rooms.example.com/juliet", "");
+	session_unbind(f->m, 2, S(""), NOW);
+	assert_int_equal(announce(f, 3, JULIET "/balcony", str_slice(&f->blobs[2])), ERR_OK);
+	fake_forget(f);
+	session_unbind(f->m, 3, S(""), NOW);
+	store_run(f);
+	expect(f, "answer sid=30 presence unavailable from=" JULIET
+		  "/balcony to=kitchen@rooms.example.com/juliet (for no stanza)\n");
+}
+
 static void a_blob_cut_anywhere_is_refused_and_the_session_stands(void **state)
 {
 	struct fake *f = *state;
@@ -274,6 +293,7 @@ int main(void)
 		TEST(bind_refuses_what_cannot_be_a_session_here),
 		TEST(lookups_forget_a_session_that_has_ended),
 		TEST(the_blob_brings_a_session_back_as_it_was),
+		TEST(a_session_brought_back_twice_keeps_its_targets),
 		TEST(a_blob_cut_anywhere_is_refused_and_the_session_stands),
 		TEST(announcements_that_cannot_be_are_refused),
 		TEST(kick_ends_one_resource_or_all_and_tells_the_rest),

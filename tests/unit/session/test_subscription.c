@@ -415,6 +415,83 @@ static void removing_a_contact_ends_both_subscriptions(void **state)
 												"\n");
 	assert_string_equal(stored(f, JULIET, ROMEO), "-");
 	assert_string_equal(stored(f, ROMEO, JULIET), "none");
+	/* He is not told any more. */
+	presence(f, 1, "", "", "");
+	expect(f, "deliver sid=1 presence from=" J " to=" JULIET "\n"
+		  "consumed: rfc6121-4.2 presence broadcast\n");
+}
+
+static void removing_a_contact_ends_requests_as_well(void **state)
+{
+	static const char remove[] = "<query xmlns='jabber:iq:roster'>"
+				     "<item jid='%s' subscription='remove'/></query>";
+	struct fake *f = *state;
+	char inner[256];
+
+	client(f, 1, JULIET, "balcony");
+	presence(f, 1, "subscribe", ROMEO, "");
+	snprintf(inner, sizeof(inner), remove, ROMEO);
+	iq(f, 1, "set", "", inner);
+	store_run(f);
+	assert_string_equal(stored(f, ROMEO, JULIET), "-");
+	/* Now the other side: the one who is asked removes the asker. */
+	client(f, 2, ROMEO, "orchard");
+	presence(f, 1, "subscribe", ROMEO, "");
+	iq(f, 2, "set", "", "<query xmlns='jabber:iq:roster'><item jid='" JULIET "'/></query>");
+	store_run(f);
+	assert_string_equal(stored(f, ROMEO, JULIET), "none pending");
+	snprintf(inner, sizeof(inner), remove, JULIET);
+	fake_forget(f);
+	iq(f, 2, "set", "", inner);
+	store_run(f);
+	assert_string_equal(stored(f, JULIET, ROMEO), "none");
+	assert_non_null(strstr(f->trace.data,
+			       "answer sid=1 presence unsubscribed from=" ROMEO " to=" JULIET));
+}
+
+static void a_request_of_somebody_added_to_the_roster_shows_the_contact(void **state)
+{
+	struct fake *f = *state;
+
+	client(f, 1, JULIET, "balcony");
+	client(f, 2, ROMEO, "orchard");
+	presence(f, 1, "subscribe", ROMEO, "");
+	fake_forget(f);
+	f->show_inner = true;
+	iq(f, 2, "set", "",
+	   "<query xmlns='jabber:iq:roster'><item jid='" JULIET "' name='J'/></query>");
+	store_run(f);
+	expect_push(
+		f, PUSH("2", ROMEO, R,
+			"<item jid='" JULIET
+			"' name='J' subscription='none'/>") "answer sid=2 iq result from=" ROMEO
+							    " to=" R " id=q1\n"
+							    "consumed: rfc6121-2.1.5 roster set\n");
+	iq(f, 2, "get", "", "<query xmlns='jabber:iq:roster'/>");
+	store_run(f);
+	assert_non_null(strstr(f->trace.data, JULIET "' name='J'"));
+	fake_forget(f);
+	/* The name is kept when the request is granted. */
+	presence(f, 2, "subscribed", JULIET, "");
+	assert_non_null(strstr(f->trace.data, JULIET "' name='J' subscription='from'/>"));
+}
+
+static void a_contact_with_directed_presence_hears_of_the_end_once(void **state)
+{
+	struct fake *f = *state;
+
+	friends(f);
+	presence(f, 1, "", ROMEO, "");
+	fake_forget(f);
+	presence(f, 1, "unavailable", "", "");
+	expect(f, "deliver sid=1 presence unavailable from=" J " to=" JULIET "\n"
+		  "deliver sid=2 presence unavailable from=" J " to=" ROMEO "\n"
+		  "consumed: rfc6121-4.5 presence broadcast\n");
+	/* One who never was available for all tells him as a target. */
+	presence(f, 1, "", ROMEO, "");
+	fake_forget(f);
+	session_unbind(f->m, 1, S("lost"), NOW);
+	expect(f, "answer sid=2 presence unavailable from=" J " to=" ROMEO " (for no stanza)\n");
 }
 
 static void an_approval_in_advance_answers_for_the_user(void **state)
@@ -636,6 +713,9 @@ int main(void)
 		TEST(a_contact_who_does_not_allow_it_is_not_shown),
 		TEST(unsubscribe_ends_it_on_both_sides),
 		TEST(removing_a_contact_ends_both_subscriptions),
+		TEST(removing_a_contact_ends_requests_as_well),
+		TEST(a_request_of_somebody_added_to_the_roster_shows_the_contact),
+		TEST(a_contact_with_directed_presence_hears_of_the_end_once),
 		TEST(an_approval_in_advance_answers_for_the_user),
 		TEST(services_on_the_bus_take_part),
 		TEST(probes_tell_strangers_nothing),

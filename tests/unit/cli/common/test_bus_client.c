@@ -11,8 +11,16 @@ static int setup(void **state)
 	struct str why = STR_INIT;
 
 	fake_setup(state);
-	assert_int_equal(bus_client_open(&client, fake_dir, &why), ERR_OK);
+	assert_int_equal(bus_client_open(&client, fake_dir, BUS_CLIENT_DEADLINE_MS, &why), ERR_OK);
 	return 0;
+}
+
+static void reopen(unsigned int deadline_ms)
+{
+	struct str why = STR_INIT;
+
+	bus_client_close(&client);
+	assert_int_equal(bus_client_open(&client, fake_dir, deadline_ms, &why), ERR_OK);
 }
 
 static int teardown(void **state)
@@ -101,7 +109,7 @@ static void a_silent_server_ends_in_a_timeout_that_says_where_to_look(void **sta
 
 	(void)state;
 	router = fake_router_start(silence);
-	bus_client_set_deadline(client, 600);
+	reopen(600);
 	assert_int_equal(bus_client_store(client, slice_str("record"), &a), ERR_TIMEOUT);
 	assert_non_null(strstr(a.text.data, "no answer from the datastore within 0.6 s"));
 	assert_non_null(strstr(a.text.data, "status"));
@@ -113,7 +121,7 @@ static void without_a_router_the_timeout_names_the_router_and_its_log(void **sta
 	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
 
 	(void)state;
-	bus_client_set_deadline(client, 300);
+	reopen(300);
 	assert_int_equal(bus_client_admin(client, "stats", SLICE_NONE, &a), ERR_TIMEOUT);
 	assert_non_null(strstr(a.text.data, "the router did not accept this command"));
 	assert_non_null(strstr(a.text.data, "logs router"));
@@ -180,12 +188,21 @@ static void what_cannot_be_opened_is_told_with_what_to_do_next(void **state)
 		str_adds(&says, hole + 2);
 		fake_open_result = cases[i].open;
 		fake_token_result = cases[i].token;
-		assert_int_equal(bus_client_open(&c, fake_dir, &why), cases[i].expected);
+		assert_int_equal(bus_client_open(&c, fake_dir, 200, &why), cases[i].expected);
 		assert_null(c);
 		assert_non_null(strstr(why.data, says.data));
 		str_clear(&why);
 		str_clear(&says);
 	}
+}
+
+static void a_router_that_comes_up_in_time_is_waited_for(void **state)
+{
+	(void)state;
+	bus_client_close(&client);
+	fake_token_again = 3;
+	reopen(5000);
+	assert_int_equal(fake_token_again, 0);
 }
 
 static void a_missing_instance_directory_is_told_by_name(void **state)
@@ -194,7 +211,7 @@ static void a_missing_instance_directory_is_told_by_name(void **state)
 	struct bus_client *c;
 
 	(void)state;
-	assert_int_equal(bus_client_open(&c, "no/such/place", &why), ERR_IO);
+	assert_int_equal(bus_client_open(&c, "no/such/place", 200, &why), ERR_IO);
 	assert_null(c);
 	assert_non_null(strstr(why.data, "no/such/place: No such file or directory"));
 	assert_non_null(strstr(why.data, "supervisor -C no/such/place init"));
@@ -213,6 +230,7 @@ int main(void)
 		TEST(without_a_router_the_timeout_names_the_router_and_its_log),
 		TEST(a_question_is_asked_again_when_the_router_was_killed_with_it),
 		TEST(what_cannot_be_opened_is_told_with_what_to_do_next),
+		TEST(a_router_that_comes_up_in_time_is_waited_for),
 		TEST(a_missing_instance_directory_is_told_by_name),
 	};
 

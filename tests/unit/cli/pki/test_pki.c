@@ -292,6 +292,7 @@ static void what_is_there_is_never_overwritten_without_force(void **state)
 	mkdir(in_dir("pki"), 0700);
 	assert_int_equal(symlink("/nowhere", in_dir("pki/ca.key")), 0);
 	assert_int_equal(RUN(pki(), "-C", dir, "lab", "--domain", "example.test"), 1);
+	assert_non_null(strstr(output, "pki/ca.key is there already"));
 }
 
 static void force_replaces_all_four(void **state)

@@ -1,6 +1,5 @@
-#include "../fake_server.h"
-
 #include "../run_command.h"
+
 #include "cli/xmpp/scram_keys.h"
 #include "cli/xmpp/xmpp_program.h"
 #include "ipc/codec.h"

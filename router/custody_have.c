@@ -1,0 +1,150 @@
+/*
+ * custody_have - what connection managers announced to a router that has just started: the origins
+ * that their sessions have already (CUSTODY 5, 8). Empty once all resends are in.
+ */
+#include "ipc/link.h"
+#include "ipc/stanza_kinds.h"
+#include "router/custody.h"
+#include "router/custody_types.h"
+
+static void have_key(uint64_t sid, uint64_t n, char key[16])
+{
+	memcpy(key, &sid, 8);
+	memcpy(key + 8, &n, 8);
+}
+
+void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_announce_have *m)
+{
+	struct delivery *d;
+	char key[16];
+
+	if (m->q != ep->next_q)
+		return;
+	d = delivery_new(ep, NULL, 0);
+	d->origin_sid = m->origin_sid;
+	d->origin_n = m->origin_n;
+	d->state = m->delivered ? DELIVERY_DONE : DELIVERY_SENT;
+	queue_push(ep, d);
+	ep->sent_q = ep->next_q;
+	if (m->delivered && ep->done_q == m->q)
+		ep->done_q++;
+	have_key(m->origin_sid, m->origin_n, key);
+	d->have_next = map_find(&c->haves, slice_of(key, sizeof(key)));
+	map_put(&c->haves, slice_of(key, sizeof(key)), d);
+}
+
+static struct delivery *have_find(const struct custody *c, const struct endpoint *ep, uint64_t sid,
+				  uint64_t n)
+{
+	struct delivery *d;
+	char key[16];
+
+	if (c->haves.count == 0)
+		return NULL;
+	have_key(sid, n, key);
+	d = map_find(&c->haves, slice_of(key, sizeof(key)));
+	while (d && ep && d->endpoint != ep)
+		d = d->have_next;
+	return d;
+}
+
+bool custody_was_delivered(const struct custody *c, uint64_t sid, uint64_t n)
+{
+	for (struct delivery *d = have_find(c, NULL, sid, n); d; d = d->have_next)
+		if (d->state == DELIVERY_DONE && d->endpoint->ended)
+			return true;
+	return false;
+}
+
+bool custody_was_answered(struct custody *c, struct custody_entry *e, struct endpoint *sender)
+{
+	struct delivery *d =
+		have_find(c, sender, e->origin_sid, e->origin_n | CUSTODY_FINAL_ANSWER);
+
+	if (!d || d->entry)
+		return false;
+	c->books.repeats++;
+	e->how = SETTLED_BOUNCED;
+	d->entry = e;
+	list_append(&e->deliveries, &d->link);
+	if (d->state == DELIVERY_SENT)
+		e->pending++;
+	return true;
+}
+
+void custody_restored(struct custody *c)
+{
+	struct delivery *d;
+	void *value;
+	size_t it = 0;
+
+	while (map_next(&c->haves, &it, NULL, &value)) {
+		struct delivery *next;
+
+		for (d = value; d; d = next) {
+			next = d->have_next;
+			d->have_next = NULL;
+			if (d->entry || d->state != DELIVERY_DONE)
+				continue;
+			d->state = DELIVERY_NOTED;
+			endpoint_dirty(c, d->endpoint);
+		}
+	}
+	map_clear(&c->haves);
+	c->advance_all = true;
+}
+
+static uint64_t queue_number(const struct endpoint *ep, const struct delivery *d)
+{
+	uint64_t q = ep->base_q;
+
+	while (*queue_at(ep, q) != d)
+		q++;
+	return q;
+}
+
+/* A stanza that the cm has announced as its own already: tied to the entry, not sent again. What
+ * is not delivered yet is kept here too from now on: the cm may die as well. */
+bool have_claim(struct custody *c, struct custody_entry *e, struct endpoint *ep,
+		const struct session_stanza *s)
+{
+	struct delivery *d = have_find(c, ep, e->origin_sid, e->origin_n), *whole;
+	uint64_t q;
+
+	if (!d || d->entry)
+		return false;
+	c->books.repeats++;
+	if (d->state != DELIVERY_SENT) {
+		d->entry = e;
+		list_append(&e->deliveries, &d->link);
+		return true;
+	}
+	q = queue_number(ep, d);
+	delivery_encode(c, ep, q, s, e);
+	whole = delivery_make(c, e, ep);
+	whole->state = DELIVERY_SENT;
+	*queue_at(ep, q) = whole;
+	delivery_free(c, d);
+	ep->queued += whole->len;
+	ep->flight += whole->len;
+	e->pending++;
+	return true;
+}
+
+void have_remove(struct custody *c, struct delivery *d)
+{
+	uint64_t id[2] = {d->origin_sid, d->origin_n};
+	struct slice key = slice_of((const char *)id, sizeof(id));
+	struct delivery *first = map_find(&c->haves, key);
+
+	if (first == d) {
+		if (d->have_next)
+			map_put(&c->haves, key, d->have_next);
+		else
+			map_remove(&c->haves, key);
+		return;
+	}
+	for (; first; first = first->have_next)
+		if (first->have_next == d)
+			first->have_next = d->have_next;
+}
