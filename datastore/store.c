@@ -164,7 +164,8 @@ static void on_done(void *arg, int events)
 	/* What this batch did is unknown: nobody is answered, everybody repeats. */
 	if (r.state == DISK_FSYNC)
 		s->events->on_broken(s->arg);
-	list_each_safe(it, &done) finish_op(s, list_entry(it, struct write_op, link));
+	list_each_safe (it, &done)
+		finish_op(s, list_entry(it, struct write_op, link));
 	update_alarm(s, &r);
 	if (had_pending && s->pending == 0)
 		s->events->on_idle(s->arg);

@@ -126,8 +126,7 @@ static enum disk_state run_batch(struct writer *w, struct list *batch)
 
 	db_trouble_clear(d);
 	db_exec(d, "BEGIN IMMEDIATE");
-	list_each(it, batch)
-	{
+	list_each (it, batch) {
 		if (db_trouble(d) != DISK_OK)
 			break;
 		run_op(w, list_entry(it, struct write_op, link));
@@ -141,8 +140,9 @@ static enum disk_state run_batch(struct writer *w, struct list *batch)
 	/* SQLite rolls back by itself after some failures, and not after others. */
 	if (!sqlite3_get_autocommit(db_sqlite(d)))
 		sqlite3_exec(db_sqlite(d), "ROLLBACK", NULL, NULL, NULL);
-	list_each(it, batch) op_result(list_entry(it, struct write_op, link),
-				       disk_err(db_trouble(d)), disk_text(db_trouble(d)));
+	list_each (it, batch)
+		op_result(list_entry(it, struct write_op, link), disk_err(db_trouble(d)),
+			  disk_text(db_trouble(d)));
 	return db_trouble(d);
 }
 
@@ -295,8 +295,7 @@ struct writer *writer_start_take(struct db *d, const char *dir, uint64_t min_fre
 
 static void free_ops(struct list *ops)
 {
-	list_each_safe(it, ops)
-	{
+	list_each_safe (it, ops) {
 		struct write_op *op = list_entry(it, struct write_op, link);
 
 		write_op_free(&op);

@@ -56,8 +56,7 @@ void control_end(struct control *c, const char *name)
 
 void control_keep_alive(struct sup *s)
 {
-	list_each(it, &s->controls)
-	{
+	list_each (it, &s->controls) {
 		struct control *c = list_entry(it, struct control, link);
 
 		if (c->busy)
@@ -69,8 +68,7 @@ void control_each_token(struct sup *s,
 			void (*announce)(void *arg, const char *instance, const char *token),
 			void *arg)
 {
-	list_each(it, &s->controls)
-	{
+	list_each (it, &s->controls) {
 		struct control *c = list_entry(it, struct control, link);
 
 		if (c->token)

@@ -19,15 +19,33 @@ struct judge {
 static void refuse(struct judge *j, const config_setting_t *s, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* libconfig names an included file as it stands in the @include: add where that is. */
+static void add_place(struct str *why, const char *path, const char *file, unsigned int line)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (file && slash && !strchr(file, '/'))
+		str_addf(why, "%.*s/", (int)(slash - path), path);
+	str_addf(why, "%s:%u: ", file ? file : path, line);
+}
+
 static void refuse(struct judge *j, const config_setting_t *s, const char *fmt, ...)
 {
-	const char *file = config_setting_source_file(s);
 	va_list ap;
 
-	str_addf(j->why, "%s:%u: ", file ? file : j->path, config_setting_source_line(s));
+	add_place(j->why, j->path, config_setting_source_file(s), config_setting_source_line(s));
 	va_start(ap, fmt);
 	str_vaddf(j->why, fmt, ap);
 	va_end(ap);
+}
+
+/* "cm-client.listen"; static. */
+static const char *name_of(const struct config_option *o)
+{
+	static char name[128];
+
+	snprintf(name, sizeof(name), "%s%s%s", o->section, *o->section ? "." : "", o->key);
+	return name;
 }
 
 static size_t min3(size_t a, size_t b, size_t c)
@@ -103,6 +121,10 @@ static void refuse_unknown(struct judge *j, const config_setting_t *s, const cha
 	const char *name = config_setting_name(s);
 	const char *near = nearest(section, name);
 
+	if (!*section && section_exists(name)) {
+		refuse(j, s, "%s is a section; write %s = { ... };", name, name);
+		return;
+	}
 	if (*section)
 		refuse(j, s, "unknown key \"%s\" in section \"%s\"", name, section);
 	else
@@ -114,7 +136,7 @@ static void refuse_unknown(struct judge *j, const config_setting_t *s, const cha
 static bool take_bool(struct judge *j, const config_setting_t *s, const struct config_option *o)
 {
 	if (config_setting_type(s) != CONFIG_TYPE_BOOL) {
-		refuse(j, s, "%s must be true or false", o->key);
+		refuse(j, s, "%s must be true or false", name_of(o));
 		return false;
 	}
 	*(bool *)config_field(j->cfg, o) = config_setting_get_bool(s);
@@ -127,13 +149,13 @@ static bool take_int(struct judge *j, const config_setting_t *s, const struct co
 	int64_t v;
 
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
-		refuse(j, s, "%s must be a whole number, without quotes", o->key);
+		refuse(j, s, "%s must be a whole number, without quotes", name_of(o));
 		return false;
 	}
 	v = type == CONFIG_TYPE_INT ? config_setting_get_int(s) : config_setting_get_int64(s);
 	if (v < o->min || v > o->max) {
-		refuse(j, s, "%s is %" PRId64 "; it must be from %" PRId64 " to %" PRId64, o->key,
-		       v, o->min, o->max);
+		refuse(j, s, "%s is %" PRId64 "; it must be from %" PRId64 " to %" PRId64,
+		       name_of(o), v, o->min, o->max);
 		return false;
 	}
 	*(int64_t *)config_field(j->cfg, o) = v;
@@ -158,11 +180,11 @@ static bool take_str(struct judge *j, const config_setting_t *s, const struct co
 	char **field = config_field(j->cfg, o);
 
 	if (config_setting_type(s) != CONFIG_TYPE_STRING) {
-		refuse(j, s, "%s must be a text in \"quotes\"", o->key);
+		refuse(j, s, "%s must be a text in \"quotes\"", name_of(o));
 		return false;
 	}
 	if (o->kind == CONFIG_KIND_ENUM && !is_choice(o->choices, config_setting_get_string(s))) {
-		refuse(j, s, "%s is \"%s\"; it must be one of %s", o->key,
+		refuse(j, s, "%s is \"%s\"; it must be one of %s", name_of(o),
 		       config_setting_get_string(s), o->choices);
 		return false;
 	}
@@ -198,7 +220,7 @@ static bool take_list(struct judge *j, const config_setting_t *s, const struct c
 	return true;
 bad:
 	list_set(&list, NULL);
-	refuse(j, s, "%s must be a list of texts: [ \"a\", \"b\" ]", o->key);
+	refuse(j, s, "%s must be a list of texts: [ \"a\", \"b\" ]", name_of(o));
 	return false;
 }
 
@@ -269,8 +291,9 @@ static bool parse(config_t *lc, const char *path, struct str *why)
 		str_addf(why, "%s:0: cannot be read: %s; `supervisor init` makes a new instance",
 			 path, strerror(errno));
 	} else if (!config_read_file(lc, path)) {
-		str_addf(why, "%s:%d: %s", config_error_file(lc) ? config_error_file(lc) : path,
-			 config_error_line(lc), config_error_text(lc));
+		add_place(why, path, config_error_file(lc), (unsigned int)config_error_line(lc));
+		str_addf(why, "%s; look at this line and the end of the one before",
+			 config_error_text(lc));
 	} else {
 		ok = true;
 	}

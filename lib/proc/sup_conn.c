@@ -58,8 +58,7 @@ static void add_register(struct sup_conn *c, struct str *m, int *fds, size_t *nf
 
 static struct instance *instance_find(struct sup_conn *c, const char *name)
 {
-	list_each(it, &c->instances)
-	{
+	list_each (it, &c->instances) {
 		struct instance *i = list_entry(it, struct instance, link);
 
 		if (strcmp(i->name, name) == 0)
@@ -122,8 +121,7 @@ static void on_instances(struct sup_conn *c, struct slice text, int *fds, size_t
 	(void)text;
 	(void)fds;
 	(void)nfds;
-	list_each_safe(it, &c->instances)
-	{
+	list_each_safe (it, &c->instances) {
 		struct instance *i = list_entry(it, struct instance, link);
 
 		if (!i->repeated)
@@ -185,7 +183,8 @@ static void on_close(void *arg)
 		log_warn("-",
 			 "event=supervisor_lost next=\"supervisor start adopts this process\"");
 	c->lost = true;
-	list_each(it, &c->instances) list_entry(it, struct instance, link)->repeated = false;
+	list_each (it, &c->instances)
+		list_entry(it, struct instance, link)->repeated = false;
 	loop_timer_set(c->retry, RETRY_MS, RETRY_MS);
 }
 

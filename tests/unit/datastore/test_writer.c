@@ -33,8 +33,7 @@ static int setup(void **state)
 
 static void drop_done(struct rig *r)
 {
-	list_each_safe(it, &r->done)
-	{
+	list_each_safe (it, &r->done) {
 		struct write_op *op = list_entry(it, struct write_op, link);
 
 		write_op_free(&op);
@@ -104,7 +103,8 @@ static void collect(struct rig *r, size_t count)
 		size_t have = 0;
 
 		writer_collect(r->w, &r->done);
-		list_each(it, &r->done) have++;
+		list_each (it, &r->done)
+			have++;
 		if (have >= count)
 			return;
 		assert_int_equal(poll(&p, 1, DONE_MS), 1);
@@ -122,7 +122,9 @@ static void run(struct rig *r, struct write_op **ops, size_t count)
 
 static struct write_op *nth(struct rig *r, size_t n)
 {
-	list_each(it, &r->done) if (n-- == 0) return list_entry(it, struct write_op, link);
+	list_each (it, &r->done)
+		if (n-- == 0)
+			return list_entry(it, struct write_op, link);
 	return NULL;
 }
 

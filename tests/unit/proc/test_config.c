@@ -54,15 +54,30 @@ static void compare(const char *path, const char *text)
 	free(want);
 }
 
-/* The lines that are neither blank nor comment. */
+static bool is_live(const char *line, size_t n)
+{
+	size_t blank = strspn(line, "\t ");
+
+	return blank < n && line[blank] != '#';
+}
+
+/* The lines that are neither blank nor comment, without the frames of empty sections: those come
+ * and go with options.def. */
 static void add_live(struct str *out, const char *text)
 {
+	size_t frame = SIZE_MAX; /* where the line before began, if it opened a section */
+
 	while (*text) {
 		size_t n = strcspn(text, "\n");
-		size_t blank = strspn(text, "\t ");
 
-		if (blank < n && text[blank] != '#')
+		if (is_live(text, n) && frame != SIZE_MAX && strncmp(text, "};", 2) == 0) {
+			out->len = frame;
+			out->data[frame] = '\0';
+			frame = SIZE_MAX;
+		} else if (is_live(text, n)) {
+			frame = text[n - 1] == '{' ? out->len : SIZE_MAX;
 			str_addf(out, "%.*s\n", (int)n, text);
+		}
 		text += n + (text[n] != '\0');
 	}
 }

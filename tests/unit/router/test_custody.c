@@ -1,0 +1,330 @@
+/* custody by hand: one sender (sid 1) and receivers (2, 3) at one connection manager. */
+#include <stdlib.h>
+
+#include "ipc/link.h"
+#include "ipc/stanza_kinds.h"
+#include "router/custody.h"
+#include "tests/support/cmocka_first.h"
+
+struct bed {
+	struct custody *c;
+	struct link *link; /* the router's end */
+	struct link *far;  /* the cm's end: what was sent is read here */
+	struct custody_peer *peer;
+	struct endpoint *ep[4];
+	struct str text;
+	struct str judged;
+};
+
+static void on_undelivered(void *ctx, struct custody_entry *e, uint64_t sid,
+			   const struct session_stanza *s, const char *reason)
+{
+	struct bed *b = ctx;
+
+	(void)e;
+	str_addf(&b->judged, "%d:%.*s:%s;", (int)sid, SLICE_ARG(s->inner), reason);
+}
+
+static void on_record(void *arg, uint16_t type, struct slice body)
+{
+	struct bed *b = arg;
+	struct msg_deliver d;
+	struct msg_settled s;
+	struct msg_forget f;
+	struct msg_held h;
+
+	if (type == MSG_DELIVER && msg_deliver_get(body, &d) == ERR_OK)
+		str_addf(&b->text, "DELIVER %d q%d %.*s;", (int)d.sid, (int)d.q,
+			 SLICE_ARG(d.inner));
+	else if (type == MSG_SETTLED && msg_settled_get(body, &s) == ERR_OK)
+		str_addf(&b->text, "SETTLED %d n%d how%d;", (int)s.sid, (int)s.n, s.how);
+	else if (type == MSG_FORGET && msg_forget_get(body, &f) == ERR_OK)
+		str_addf(&b->text, "FORGET %d q%d;", (int)f.sid, (int)f.q);
+	else if (type == MSG_HELD && msg_held_get(body, &h) == ERR_OK)
+		str_addf(&b->text, "HELD %d n%d;", (int)h.sid, (int)h.n);
+}
+
+/* Moves everything both ways (so receipts are known) and compares what the cm got. */
+static void expect(struct bed *b, const char *text)
+{
+	struct slice frame;
+
+	str_reset(&b->text);
+	custody_turn(b->c);
+	while (link_next(b->link, false, &frame)) {
+		assert_int_equal(link_receive(b->far, frame, on_record, b), ERR_OK);
+		link_sent(b->link);
+	}
+	if (link_next(b->far, true, &frame)) {
+		link_receive(b->link, frame, on_record, b);
+		link_sent(b->far);
+	}
+	assert_string_equal(b->text.data, text);
+}
+
+static int setup_with(void **state, struct custody_limits limits)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+
+	str_init(&b->text);
+	str_init(&b->judged);
+	b->c = custody_new(77, limits, on_undelivered, b);
+	b->link = link_new(77, 1 << 20, 1 << 16);
+	b->far = link_new(5, 1 << 20, 1 << 16);
+	link_restart(b->link, 5);
+	link_restart(b->far, 77);
+	b->peer = custody_peer_add(b->c, b->link);
+	for (uint64_t sid = 1; sid <= 3; sid++)
+		b->ep[sid] = endpoint_add(b->c, b->peer, sid, 1, SESSION_CLIENT, 1, slice_str("j"));
+	*state = b;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, (struct custody_limits){1 << 20, 1 << 20});
+}
+
+static int setup_small(void **state)
+{
+	return setup_with(state, (struct custody_limits){150, 200});
+}
+
+static int teardown(void **state)
+{
+	struct bed *b = *state;
+
+	custody_free(&b->c);
+	link_free(&b->link);
+	link_free(&b->far);
+	str_clear(&b->text);
+	str_clear(&b->judged);
+	free(b);
+	return 0;
+}
+
+static struct session_stanza text(const char *inner)
+{
+	return (struct session_stanza){.kind = STANZA_MESSAGE, .inner = slice_str(inner)};
+}
+
+static void send_to(struct bed *b, uint64_t n, const char *inner, int first, int second)
+{
+	struct custody_entry *e = custody_accept(b->c, b->ep[1], n, 10, false);
+	struct session_stanza s = text(inner);
+
+	assert_non_null(e);
+	custody_deliver(b->c, e, b->ep[first], &s);
+	if (second)
+		custody_deliver(b->c, e, b->ep[second], &s);
+	custody_handled(b->c, e);
+}
+
+static void a_stanza_is_settled_when_delivered_and_forgotten_when_that_is_noted(void **state)
+{
+	struct bed *b = *state;
+
+	send_to(b, 1, "a", 2, 0);
+	expect(b, "DELIVER 2 q1 a;HELD 1 n1;");
+	assert_int_equal(custody_books(b->c)->held, 1);
+	custody_delivered(b->c, b->ep[2], 1);
+	expect(b, "SETTLED 1 n1 how1;");
+	assert_int_equal(custody_books(b->c)->held, 0);
+	expect(b, "FORGET 2 q1;");
+	expect(b, "");
+}
+
+static void copies_are_one_entry_settled_by_the_last(void **state)
+{
+	struct bed *b = *state;
+
+	send_to(b, 1, "a", 2, 3);
+	expect(b, "DELIVER 2 q1 a;DELIVER 3 q1 a;HELD 1 n1;");
+	custody_delivered(b->c, b->ep[2], 1);
+	expect(b, "");
+	custody_delivered(b->c, b->ep[3], 1);
+	expect(b, "SETTLED 1 n1 how1;");
+	assert_int_equal(custody_books(b->c)->settled[SETTLED_DELIVERED], 1);
+}
+
+static void a_copy_that_fails_is_not_judged_while_another_lives(void **state)
+{
+	struct bed *b = *state;
+
+	send_to(b, 1, "a", 2, 3);
+	custody_turn(b->c);
+	endpoint_remove(b->c, b->ep[2], "recipient-unavailable");
+	assert_string_equal(b->judged.data, "");
+	endpoint_remove(b->c, b->ep[3], "recipient-unavailable");
+	assert_string_equal(b->judged.data, "3:a:recipient-unavailable;");
+}
+
+static void what_an_ended_session_did_not_get_is_judged_in_order(void **state)
+{
+	struct bed *b = *state;
+
+	send_to(b, 1, "a", 2, 0);
+	send_to(b, 2, "b", 2, 0);
+	send_to(b, 3, "c", 2, 0);
+	expect(b, "DELIVER 2 q1 a;DELIVER 2 q2 b;DELIVER 2 q3 c;HELD 1 n3;");
+	custody_delivered(b->c, b->ep[2], 1);
+	endpoint_remove(b->c, b->ep[2], "gone");
+	assert_string_equal(b->judged.data, "2:b:gone;2:c:gone;");
+	assert_int_equal(custody_books(b->c)->held, 0);
+}
+
+static void a_slow_session_gets_no_more_than_its_flight(void **state)
+{
+	struct bed *b = *state;
+
+	send_to(b, 1, "aaaaaaaaaaaaaaaaaaaa", 2, 0);
+	send_to(b, 2, "bbbbbbbbbbbbbbbbbbbb", 2, 0);
+	expect(b, "DELIVER 2 q1 aaaaaaaaaaaaaaaaaaaa;HELD 1 n2;");
+	custody_delivered(b->c, b->ep[2], 1);
+	expect(b, "SETTLED 1 n1 how1;DELIVER 2 q2 bbbbbbbbbbbbbbbbbbbb;");
+}
+
+static void what_exceeds_a_queue_is_judged_with_resource_constraint(void **state)
+{
+	struct bed *b = *state;
+
+	for (uint64_t n = 1; n <= 4; n++)
+		send_to(b, n, "aaaaaaaaaaaaaaaaaaaa", 2, 0);
+	custody_turn(b->c);
+	assert_string_equal(b->judged.data, "2:aaaaaaaaaaaaaaaaaaaa:resource-constraint;"
+					    "2:aaaaaaaaaaaaaaaaaaaa:resource-constraint;");
+}
+
+static void a_number_seen_before_is_a_repeat(void **state)
+{
+	struct bed *b = *state;
+
+	send_to(b, 1, "a", 2, 0);
+	assert_null(custody_accept(b->c, b->ep[1], 1, 10, false));
+	assert_int_equal(custody_books(b->c)->repeats, 1);
+}
+
+static void a_stanza_is_settled_after_its_answer(void **state)
+{
+	struct bed *b = *state;
+	struct custody_entry *e = custody_accept(b->c, b->ep[1], 1, 10, false);
+	struct session_stanza s = text("error");
+
+	custody_conclude(e, SETTLED_BOUNCED);
+	custody_answer(b->c, e, b->ep[1], &s);
+	custody_handled(b->c, e);
+	expect(b, "DELIVER 1 q1 error;HELD 1 n1;");
+	custody_delivered(b->c, b->ep[1], 1);
+	expect(b, "SETTLED 1 n1 how3;");
+	assert_int_equal(custody_books(b->c)->generated, 1);
+	expect(b, "FORGET 1 q1;");
+}
+
+static void a_held_entry_waits_for_its_release(void **state)
+{
+	struct bed *b = *state;
+	struct custody_entry *e = custody_accept(b->c, b->ep[1], 1, 10, false);
+
+	custody_hold(e);
+	custody_handled(b->c, e);
+	expect(b, "HELD 1 n1;");
+	custody_release(b->c, e);
+	expect(b, "SETTLED 1 n1 how4;");
+}
+
+static void a_domains_queue_waits_for_the_next_session_of_it(void **state)
+{
+	struct bed *b = *state;
+	struct link *other = link_new(77, 1 << 20, 1 << 16);
+	struct custody_peer *p;
+	struct endpoint *ep;
+
+	link_restart(other, 6);
+	p = custody_peer_add(b->c, other);
+	ep = endpoint_add(b->c, p, 9, 1, SESSION_DOMAIN, 1, slice_str("d.test"));
+	b->ep[2] = ep;
+	send_to(b, 1, "a", 2, 0);
+	send_to(b, 2, "b", 2, 0);
+	send_to(b, 3, "c", 2, 0);
+	custody_turn(b->c);
+	custody_delivered(b->c, ep, 1);
+	custody_peer_dead(b->c, &p, "gone", (struct monotime){0});
+	assert_true(endpoint_detached(ep));
+	assert_null(p);
+	endpoint_attach(b->c, ep, b->peer, 10);
+	assert_ptr_equal(endpoint_find(b->c, 10), ep);
+	assert_null(endpoint_find(b->c, 9));
+	expect(b, "HELD 1 n3;SETTLED 1 n1 how1;DELIVER 10 q1 b;DELIVER 10 q2 c;");
+	assert_string_equal(b->judged.data, "");
+	custody_delivered(b->c, ep, 2);
+	expect(b, "SETTLED 1 n2 how1;SETTLED 1 n3 how1;");
+	assert_int_equal(custody_books(b->c)->held, 0);
+	link_free(&other);
+}
+
+static void what_a_session_has_already_is_not_sent_again_after_a_router_start(void **state)
+{
+	struct bed *b = *state;
+
+	endpoint_have(b->c, b->ep[2], &(struct msg_announce_have){2, 1, 1, 7, 1});
+	endpoint_have(b->c, b->ep[2], &(struct msg_announce_have){2, 2, 1, 8, 0});
+	send_to(b, 7, "a", 2, 0);
+	send_to(b, 8, "b", 2, 0);
+	send_to(b, 9, "c", 2, 0);
+	expect(b, "SETTLED 1 n7 how1;DELIVER 2 q3 c;HELD 1 n9;");
+	custody_delivered(b->c, b->ep[2], 2);
+	expect(b, "SETTLED 1 n8 how1;FORGET 2 q1;");
+	assert_int_equal(custody_books(b->c)->repeats, 2);
+	/* what is at the cm is held here too now: the cm may die */
+	endpoint_remove(b->c, b->ep[2], "gone");
+	assert_string_equal(b->judged.data, "2:c:gone;");
+	custody_restored(b->c);
+}
+
+static void what_nobody_claims_is_forgotten_once_all_resends_are_in(void **state)
+{
+	struct bed *b = *state;
+
+	endpoint_have(b->c, b->ep[2], &(struct msg_announce_have){2, 1, 50, 7, 1});
+	endpoint_have(b->c, b->ep[2], &(struct msg_announce_have){2, 2, 50, 8, 0});
+	expect(b, "");
+	custody_restored(b->c);
+	expect(b, "FORGET 2 q1;");
+	custody_delivered(b->c, b->ep[2], 2);
+	expect(b, "FORGET 2 q2;");
+}
+
+static void what_an_ended_session_had_is_settled(void **state)
+{
+	struct bed *b = *state;
+
+	endpoint_have(b->c, b->ep[2], &(struct msg_announce_have){2, 1, 1, 7, 1});
+	assert_false(custody_was_delivered(b->c, 1, 7));
+	endpoint_remove(b->c, b->ep[2], "gone");
+	assert_true(custody_was_delivered(b->c, 1, 7));
+	assert_false(custody_was_delivered(b->c, 1, 8));
+}
+
+#define T(f)	 cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define SMALL(f) cmocka_unit_test_setup_teardown(f, setup_small, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_stanza_is_settled_when_delivered_and_forgotten_when_that_is_noted),
+		T(copies_are_one_entry_settled_by_the_last),
+		T(a_copy_that_fails_is_not_judged_while_another_lives),
+		T(what_an_ended_session_did_not_get_is_judged_in_order),
+		SMALL(a_slow_session_gets_no_more_than_its_flight),
+		SMALL(what_exceeds_a_queue_is_judged_with_resource_constraint),
+		T(a_number_seen_before_is_a_repeat),
+		T(a_stanza_is_settled_after_its_answer),
+		T(a_held_entry_waits_for_its_release),
+		T(a_domains_queue_waits_for_the_next_session_of_it),
+		T(what_a_session_has_already_is_not_sent_again_after_a_router_start),
+		T(what_nobody_claims_is_forgotten_once_all_resends_are_in),
+		T(what_an_ended_session_had_is_settled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
