@@ -21,13 +21,14 @@ PKGS.xmpp          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
 PKGS.pki           := openssl
 PKGS.echo          := libconfig libuv libzmq
 PKGS.dummy         := libconfig libuv
-PKGS.bench         := openssl
+PKGS.xmpp-load     := openssl
 PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe
 PROGRAMS           := supervisor router datastore cm-client xmpp pki
-TEST_PROGRAMS      := echo dummy
+USES.xmpp-load     := bench base
+TEST_PROGRAMS      := echo dummy xmpp-load
 
 DIRS := lib/base lib/net lib/xmpp lib/ipc lib/proc supervisor router session datastore cm-client \
-	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy
+	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy bench
 
 CC       := gcc
 Q        := $(if $(VERBOSE),,@)
@@ -82,6 +83,10 @@ deps:
 run: deps
 	@$(MAKE) --no-print-directory all
 	@packaging/run $(O)/bin
+# Always measured without sanitizers and with optimisation; `make bench ARGS=--peers` compares.
+bench: deps
+	@$(MAKE) --no-print-directory V=release programs $(O)/release/bin/xmpp-load
+	@BIN=$(abspath $(O)/release/bin) bench/run $(ARGS)
 clean:
 	rm -rf $(O)
 format:

@@ -27,8 +27,7 @@ static void on_up(void *arg, bool fresh)
 		return;
 	hold_announce(s->hold);
 	c2s_keys_ask_again(s->keys);
-	list_each(it, &s->conns)
-	{
+	list_each (it, &s->conns) {
 		struct c2s_conn *c = conn_of(it);
 
 		if (c2s_stream_state(c->stream) == C2S_BINDING)
@@ -226,7 +225,7 @@ static struct tls_config tls_config(const struct config *cfg, const struct proc 
 	};
 }
 
-/* On failure what stood before goes on. */
+/* On failure what stood before goes on, and status says so. */
 static enum err load_tls(struct c2s *s, const struct config *cfg)
 {
 	struct tls_config tc = tls_config(cfg, s->proc);
@@ -237,9 +236,13 @@ static enum err load_tls(struct c2s *s, const struct config *cfg)
 
 	if (e != ERR_OK) {
 		log_err("-", "event=tls_failed reason=%s", log_quote(str_slice(&why)));
+		if (s->tls)
+			str_adds(&why, "; until then the certificate before it is used");
+		proc_alarm(s->proc, why.data);
 		str_clear(&why);
 		return e;
 	}
+	proc_alarm(s->proc, NULL);
 	tls_ctx_unref(&s->tls);
 	s->tls = t;
 	tls_ctx_secret(t, "c2s decoy keys", secret);
@@ -392,13 +395,8 @@ void c2s_on_reload(void *state, const struct config *old)
 
 	(void)old;
 	load_settings(s, proc_config(s->proc));
-	if (load_tls(s, proc_config(s->proc)) == ERR_OK)
-		proc_alarm(s->proc, NULL);
-	else
-		proc_alarm(s->proc, "the certificate or key could not be loaded: the old one "
-				    "is used; see the log");
-	list_each_safe(it, &s->conns)
-	{
+	load_tls(s, proc_config(s->proc));
+	list_each_safe (it, &s->conns) {
 		struct c2s_conn *c = conn_of(it);
 		struct slice domain = c2s_stream_domain(c->stream);
 
@@ -434,7 +432,7 @@ void c2s_drain(void *state)
 		listener_free(&s->listeners[i]);
 	s->nlisteners = 0;
 	log_info("-", "event=drain connections=%zu", s->limits.connections);
-	list_each_safe(it, &s->conns)
+	list_each_safe (it, &s->conns)
 		c2s_conn_stop(conn_of(it), "system-shutdown", "this server is stopping");
 	s->drain_timer = loop_timer_new(s->loop, on_drain_tick, s);
 	loop_timer_set(s->drain_timer, 0, DRAIN_TICK_MS);

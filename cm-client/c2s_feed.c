@@ -85,6 +85,21 @@ static void on_tree(struct c2s_conn *c, struct slice bytes, bool pipelined)
 	xml_tree_free(&tree);
 }
 
+/* The framer knows depth, not names: whether this tag closes what the header opened is judged here.
+ * The header's prefix is always "stream" (c2s_stream). */
+static void on_stream_close(struct c2s_conn *c, struct slice bytes)
+{
+	static const char tag[] = "</stream:stream";
+	const char *p = memchr(bytes.data, '<', bytes.len);
+	size_t left = p ? bytes.len - (size_t)(p - bytes.data) : 0;
+
+	if (left > sizeof(tag) - 1 && memcmp(p, tag, sizeof(tag) - 1) == 0 &&
+	    only_space(p + sizeof(tag) - 1, left - sizeof(tag)))
+		c2s_step(c, &(struct c2s_event){.kind = C2S_EV_END});
+	else
+		on_verdict(c, XML_NOT_WELL_FORMED);
+}
+
 /* The text for a stream whose bytes the framer does not take. */
 static void on_framer_error(struct c2s_conn *c, enum framer_result r)
 {
@@ -113,7 +128,7 @@ static void on_frame(struct c2s_conn *c, enum framer_result r, struct slice byte
 			on_tree(c, bytes, pipelined);
 		break;
 	case FRAMER_STREAM_CLOSE:
-		c2s_step(c, &(struct c2s_event){.kind = C2S_EV_END});
+		on_stream_close(c, bytes);
 		break;
 	case FRAMER_SPACE:
 		break;

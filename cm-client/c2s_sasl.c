@@ -496,7 +496,9 @@ static void on_keys(void *arg, enum err status, const struct db_scram *found)
 	l->op = 0;
 	if (status != ERR_OK && status != ERR_NOTFOUND) {
 		fail(l, "temporary-auth-failure",
-		     "the account store does not answer now: try again later", err_text(status));
+		     status == ERR_AGAIN ? "too many logins of this account: try again later"
+					 : "the account store does not answer now: try again later",
+		     err_text(status));
 		return;
 	}
 	if (status == ERR_OK)

@@ -162,7 +162,8 @@ void c2s_worker_free(struct c2s_worker **wp)
 	pthread_mutex_unlock(&w->lock);
 	if (w->started)
 		pthread_join(w->thread, NULL);
-	list_each_safe(it, &w->jobs) job_free(list_entry(it, struct job, all));
+	list_each_safe (it, &w->jobs)
+		job_free(list_entry(it, struct job, all));
 	loop_fd_free(&w->watch);
 	close(w->event);
 	pthread_cond_destroy(&w->wake);
@@ -217,8 +218,7 @@ uint64_t c2s_worker_verify(struct c2s_worker *w, struct slice password, const st
 
 void c2s_worker_cancel(struct c2s_worker *w, uint64_t id)
 {
-	list_each(it, &w->jobs)
-	{
+	list_each (it, &w->jobs) {
 		struct job *j = list_entry(it, struct job, all);
 
 		if (j->id == id)

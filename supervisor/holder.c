@@ -18,7 +18,8 @@ bool holder_is_locked(const char *path)
 
 	if (fd < 0)
 		return false;
-	held = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	/* Shared: two that look at the same time do not take each other for a holder. */
+	held = flock(fd, LOCK_SH | LOCK_NB) < 0;
 	close(fd);
 	return held;
 }

@@ -109,7 +109,7 @@ static void explain(const char *addr, const struct addrinfo *ai, int error, stru
 
 static char *bound_name(int fd)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = {0};
 	socklen_t len = sizeof(sa);
 	char host[64], port[16];
 

@@ -36,6 +36,14 @@ static uint64_t uptime_s(const struct unit *u)
 	return monotime_ms_between(u->core.since, loop_now(u->sup->loop)) / 1000;
 }
 
+/* Ours about its log stands behind its own. NULL: none. */
+static const char *alarm_of(const struct unit *u)
+{
+	if (u->alarm)
+		return u->alarm;
+	return u->log && logpipe_is_stuck(u->log) ? "its log file cannot be written" : NULL;
+}
+
 static void add_remarks(const struct unit *u, struct str *out)
 {
 	if (u->core.state == SERVICE_BACKOFF)
@@ -43,14 +51,12 @@ static void add_remarks(const struct unit *u, struct str *out)
 			 (double)monotime_ms_between(loop_now(u->sup->loop), u->core.due) / 1000);
 	if (u->cause.len)
 		str_addf(out, " last end: %s;", u->cause.data);
-	if (u->alarm)
-		str_addf(out, " ALARM: %s;", u->alarm);
+	if (alarm_of(u))
+		str_addf(out, " ALARM: %s;", alarm_of(u));
 	if (is_behind(u))
 		str_addf(out, " BEHIND: configuration %llu instead of %llu%s%s;",
 			 (unsigned long long)u->generation, (unsigned long long)u->sup->generation,
 			 u->behind ? ": " : "", u->behind ? u->behind : "");
-	if (u->log && logpipe_is_stuck(u->log))
-		str_addf(out, " ALARM: log/%s.log cannot be written;", u->row->service);
 	if (out->len && out->data[out->len - 1] == ';')
 		out->data[--out->len] = '\0';
 }
@@ -114,7 +120,7 @@ static void add_unit(const struct unit *u, struct str *out)
 	str_addf(out, ",\"behind\":%s,\"adopted\":%s", is_behind(u) ? "true" : "false",
 		 u->pid && !u->child ? "true" : "false");
 	add_json(out, "last_exit", u->cause.len ? u->cause.data : NULL);
-	add_json(out, "alarm", u->alarm);
+	add_json(out, "alarm", alarm_of(u));
 	str_addc(out, '}');
 }
 

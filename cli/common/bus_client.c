@@ -16,7 +16,7 @@
 #define TOKEN_RETRY_MS 100
 
 /* Lists are paged; this bounds what a broken router could make us keep. */
-#define LINES_MAX (256u * 1024 * 1024)
+#define LINES_MAX ((size_t)256 * 1024 * 1024)
 
 /* The one question under way. */
 struct question {

@@ -12,7 +12,7 @@
 #include "base/slice.h"
 #include "base/str.h"
 
-#define PKI_INSPECT_FILE_MAX (1024 * 1024)
+#define PKI_INSPECT_FILE_MAX ((size_t)1024 * 1024)
 
 /* Appends one block of "Label : value" lines for each object (json: one object a line).
  * ERR_FORMAT: nothing known in it. */

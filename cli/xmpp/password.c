@@ -149,7 +149,8 @@ enum err password_ask(char out[PASSWORD_SIZE], const char *who, struct str *why)
 		sigaddset(&held, signals[i]);
 	sigprocmask(SIG_BLOCK, &held, &outside);
 	for (size_t i = 0; i < NSIGNALS; i++)
-		sigaction(signals[i], &act, &old[i]);
+		if (sigaction(signals[i], &act, &old[i]) == 0 && old[i].sa_handler == SIG_IGN)
+			sigaction(signals[i], &old[i], NULL); /* nohup: stays ignored */
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(tty, TCSAFLUSH, &quiet);

@@ -13,6 +13,7 @@
 #include "net/loop_zmq.h"
 
 #define HELLO_EVERY_MS 100
+#define HELLO_SOON_MS  20
 #define SILENCE_MS     5000 /* the router pings every second */
 
 struct bus {
@@ -91,6 +92,8 @@ static void on_refused(struct bus *b, const struct msg_hello_refused *m)
 {
 	char reason[sizeof(b->refused)];
 
+	/* Most often the router has not been told of us yet: ask again soon. */
+	loop_timer_set(b->hello, HELLO_SOON_MS, HELLO_EVERY_MS);
 	snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(m->reason));
 	if (strcmp(reason, b->refused) == 0)
 		return;

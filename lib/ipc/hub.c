@@ -15,8 +15,8 @@
 #include "net/loop.h"
 #include "net/loop_zmq.h"
 
-#define POKE_MS	 50 /* HELLO_WANTED to expected services that have not said HELLO */
-#define RETRY_MS 5  /* a peer whose queue was full */
+#define POKE_MS	       50 /* HELLO_WANTED to expected services that have not said HELLO */
+#define REFUSED_LOG_MS 10000
 
 /* One instance that may speak; peer is set from its HELLO until its death. */
 struct seat {
@@ -54,6 +54,8 @@ struct hub {
 	uint64_t boot;
 	const struct hub_events *events;
 	void *arg;
+	char refused[64]; /* whose refusal was logged last, and when */
+	struct monotime refused_at;
 	struct hub_peer *receiving; /* its link is on the stack: free it later */
 };
 
@@ -122,7 +124,14 @@ static void send_refused(struct hub *h, const char *instance, const char *reason
 {
 	struct str frame = STR_INIT;
 
-	log_warn(instance, "event=hello_refused reason=\"%s\"", reason);
+	/* Services repeat their HELLO; one line per reason and instance in ten seconds is enough.
+	 */
+	if (strcmp(instance, h->refused) != 0 ||
+	    monotime_ms_between(h->refused_at, loop_now(h->loop)) > REFUSED_LOG_MS) {
+		snprintf(h->refused, sizeof(h->refused), "%s", instance);
+		h->refused_at = loop_now(h->loop);
+		log_warn(instance, "event=hello_refused reason=\"%s\"", reason);
+	}
 	wire_control(&frame, h->boot, 0);
 	msg_hello_refused_put(&frame, &(struct msg_hello_refused){slice_str(reason)});
 	send_control(h, instance, &frame);

@@ -48,8 +48,11 @@ static char *decode(const char *p, size_t len)
 	char *out = xmalloc(len + 1), *q = out;
 
 	for (size_t i = 0; i < len; i++) {
-		if (p[i] == '%' && i + 2 < len && hex(p[i + 1]) >= 0 && hex(p[i + 2]) >= 0) {
-			*q++ = (char)(hex(p[i + 1]) << 4 | hex(p[i + 2]));
+		int high = p[i] == '%' && i + 2 < len ? hex(p[i + 1]) : -1;
+		int low = high >= 0 ? hex(p[i + 2]) : -1;
+
+		if (low >= 0) {
+			*q++ = (char)(high * 16 + low);
 			i += 2;
 		} else {
 			*q++ = p[i];

@@ -31,6 +31,16 @@ static int start_strict(void **state)
 	return 0;
 }
 
+static int start_with_keepalive(void **state)
+{
+	struct config *cfg = config_defaults();
+
+	(void)state;
+	cfg->client_keepalive_s = 1;
+	rig_start(cfg);
+	return 0;
+}
+
 static int stop(void **state)
 {
 	(void)state;
@@ -90,7 +100,7 @@ static void stanzas_pass_with_their_envelope_and_delivery_is_reported(void **sta
 	wait_for(one_is_delivered, "DELIVERED");
 	assert_true(client_expect(&c, "<iq type='get' id='1'><echo xmlns='urn:x'/></iq>", "echo"));
 	assert_non_null(strstr(rig.last, "to=juliet@localhost flags=80"));
-	assert_true(client_expect(&c, "</stream:stream>", "</stream:stream>"));
+	assert_true(client_expect(&c, " </stream:stream\n >", "</stream:stream>"));
 	wait_for(is_unbound, "UNBIND");
 	assert_string_equal(rig.unbound, "closed");
 	client_close(&c);
@@ -222,6 +232,8 @@ static void hostile_stanzas_get_their_error(void **state)
 		{"<message><body>\xc0\x80</body></message>", ERR_("not-well-formed")},
 		{"<message><y:body/></message>", ERR_("bad-namespace-prefix")},
 		{"<foo/>", ERR_("unsupported-stanza-type")},
+		{"</stream:streams>", ERR_("not-well-formed")},
+		{"</message>", ERR_("not-well-formed")},
 		{"<message xmlns='urn:other'/>", ERR_("unsupported-stanza-type")},
 		{"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>",
 		 ERR_("unsupported-stanza-type")},
@@ -306,7 +318,8 @@ static void the_router_can_close_a_stream(void **state)
 	assert_true(client_wait(&c, ERR_("conflict")));
 	assert_non_null(strstr(c.in.data, "replaced"));
 	assert_false(client_wait(&c, NULL));
-	assert_string_equal(rig.unbound, "");
+	wait_for(is_unbound, "UNBIND");
+	assert_string_equal(rig.unbound, "closed");
 	client_close(&c);
 	an_ordinary_client_still_works();
 }
@@ -377,6 +390,19 @@ static void who_is_silent_too_long_is_closed(void **state)
 	client_close(&c);
 }
 
+static void a_silent_client_is_sent_a_space(void **state)
+{
+	struct client c;
+
+	(void)state;
+	client_open(&c);
+	assert_true(client_login(&c));
+	str_reset(&c.in);
+	assert_true(client_wait(&c, "  "));
+	assert_string_equal(c.in.data, "  ");
+	client_close(&c);
+}
+
 static bool all_have_come(void)
 {
 	return rig.stanzas == 400;
@@ -443,6 +469,8 @@ int main(void)
 		T(strangers_are_limited_per_address),
 		T(who_does_not_start_tls_in_time_is_closed),
 		T(who_is_silent_too_long_is_closed),
+		cmocka_unit_test_setup_teardown(a_silent_client_is_sent_a_space,
+						start_with_keepalive, stop),
 		T(a_client_is_read_no_further_than_its_share),
 		T(a_client_that_does_not_read_is_closed),
 	};

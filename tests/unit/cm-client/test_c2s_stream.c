@@ -735,7 +735,8 @@ static void every_refusal_is_noted_in_the_same_words(void **state)
 		.shown = 1,
 		.trace = "  note stanza_refused bad-request: unknown type of presence\n"
 			 "  <presence type='error' from='localhost' to='juliet@localhost/x'>"
-			 "<error type='modify'><bad-request 'stanzas'/><text 'stanzas'>unknown type of presence</text>"
+			 "<error type='modify'><bad-request 'stanzas'/><text 'stanzas'>unknown "
+			 "type of presence</text>"
 			 "</error></presence>\n= bound\n",
 	});
 	show_notes = false;

@@ -76,7 +76,7 @@ struct terminal {
 };
 
 /* The child has the terminal as its own and asks on it; the exit code is the enum err. */
-static void terminal_child(int master, int result)
+static void terminal_child(int master, int result, void (*interrupts)(int))
 {
 	char out[PASSWORD_SIZE];
 	struct str why = STR_INIT;
@@ -85,6 +85,7 @@ static void terminal_child(int master, int result)
 	int tty;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGINT, interrupts);
 	setsid();
 	tty = open(ptsname(master), O_RDWR);
 	close(master); /* so that the terminal hangs up when the test is gone */
@@ -98,7 +99,7 @@ static void terminal_child(int master, int result)
 	_exit((int)e);
 }
 
-static void terminal_start(struct terminal *t)
+static void terminal_start(struct terminal *t, void (*interrupts)(int))
 {
 	int fds[2];
 
@@ -109,7 +110,7 @@ static void terminal_start(struct terminal *t)
 	assert_int_equal(pipe(fds), 0);
 	t->pid = fork();
 	if (t->pid == 0)
-		terminal_child(t->master, fds[1]);
+		terminal_child(t->master, fds[1], interrupts);
 	close(fds[1]);
 	t->result = fds[0];
 }
@@ -150,7 +151,7 @@ static void it_is_asked_for_twice_and_never_shown(void **state)
 	char out[2048];
 
 	(void)state;
-	terminal_start(&t);
+	terminal_start(&t, SIG_DFL);
 	terminal_wait_for(&t, "Password for a@b: ");
 	terminal_type(&t, "pencil\n");
 	terminal_wait_for(&t, "Again, for a@b: ");
@@ -166,7 +167,7 @@ static void two_that_differ_are_refused(void **state)
 	char out[2048];
 
 	(void)state;
-	terminal_start(&t);
+	terminal_start(&t, SIG_DFL);
 	terminal_wait_for(&t, "Password for a@b: ");
 	terminal_type(&t, "pencil\n");
 	terminal_wait_for(&t, "Again, for a@b: ");
@@ -182,7 +183,7 @@ static void an_interrupt_ends_it_with_the_echo_back_on(void **state)
 	char out[2048];
 
 	(void)state;
-	terminal_start(&t);
+	terminal_start(&t, SIG_DFL);
 	terminal_wait_for(&t, "Password for a@b: ");
 	terminal_type(&t, "pen\x03");
 	for (int i = 0; i < 500; i++) {
@@ -193,6 +194,22 @@ static void an_interrupt_ends_it_with_the_echo_back_on(void **state)
 	}
 	assert_true(attr.c_lflag & ECHO);
 	assert_int_equal(terminal_end(&t, out, sizeof(out)), 128 + SIGINT);
+}
+
+static void an_interrupt_that_was_ignored_before_stays_ignored(void **state)
+{
+	struct terminal t;
+	char out[2048];
+
+	(void)state;
+	terminal_start(&t, SIG_IGN);
+	terminal_wait_for(&t, "Password for a@b: ");
+	terminal_type(&t, "pen\x03");
+	terminal_type(&t, "pencil\n");
+	terminal_wait_for(&t, "Again, for a@b: ");
+	terminal_type(&t, "pencil\n");
+	assert_int_equal(terminal_end(&t, out, sizeof(out)), ERR_OK);
+	assert_string_equal(out, "pencil+echo");
 }
 
 static void without_a_terminal_the_option_is_named(void **state)
@@ -224,6 +241,7 @@ int main(void)
 		cmocka_unit_test(it_is_asked_for_twice_and_never_shown),
 		cmocka_unit_test(two_that_differ_are_refused),
 		cmocka_unit_test(an_interrupt_ends_it_with_the_echo_back_on),
+		cmocka_unit_test(an_interrupt_that_was_ignored_before_stays_ignored),
 		cmocka_unit_test(without_a_terminal_the_option_is_named),
 	};
 
