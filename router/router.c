@@ -124,6 +124,17 @@ enum err router_init(struct proc *proc, void **state)
 	return ERR_OK;
 }
 
+static void peers_free(struct router *r)
+{
+	const char *instance, *service;
+	struct hub_peer *hp;
+	size_t it = 0;
+
+	while (hub_next(r->hub, &it, &instance, &service, &hp))
+		if (hp)
+			free(hub_peer_data(hp));
+}
+
 void router_deinit(void *state)
 {
 	struct router *r = state;
@@ -136,6 +147,7 @@ void router_deinit(void *state)
 	store_ops_free(&r->store);
 	session_free(&r->sessions);
 	route_table_free(&r->routes);
+	peers_free(r);
 	hub_close(&r->hub);
 	free(r);
 }
