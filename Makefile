@@ -41,7 +41,7 @@ CFLAGS.tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DROUNDHOUSE_
 CPPFLAGS := -D_GNU_SOURCE -Ilib -I. -include lib/base/banned.h
 CFLAGS   := -std=gnu11 $(WARN) $(CFLAGS.$(V)) -fno-common -pthread
 LDFLAGS  := -rdynamic -pthread -Wl,-z,relro,-z,now $(filter -fsanitize=% -O%,$(CFLAGS.$(V)))
-PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --silence-errors --cflags $(PKGS.test)))
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --silence-errors --cflags $(PKGS.test) 2>/dev/null))
 
 .PHONY: all check run deps bench fuzz lint format clean tests programs
 .DEFAULT_GOAL := all
