@@ -4,6 +4,7 @@ TEST_SOURCES := $(sort $(shell find tests/unit tests/process tests/e2e -name 'te
 TEST_BINS    := $(TEST_SOURCES:%.c=$(B)/%)
 # What a unit test links follows its folder; every other test links everything.
 TEST_USES.base       := base
+TEST_USES.bench      := bench base
 TEST_USES.net        := net base
 TEST_USES.ipc        := ipc net base
 TEST_USES.xmpp       := xmpp ipc net base
