@@ -25,10 +25,12 @@ PKGS.xmpp-load     := openssl
 PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe
 PROGRAMS           := supervisor router datastore cm-client xmpp pki
 USES.xmpp-load     := bench base
-TEST_PROGRAMS      := echo dummy xmpp-load
+USES.ledger        := tests/ledger bench base
+PKGS.ledger        := openssl
+TEST_PROGRAMS      := echo dummy xmpp-load ledger
 
 DIRS := lib/base lib/net lib/xmpp lib/ipc lib/proc supervisor router session datastore cm-client \
-	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy bench
+	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy tests/ledger bench
 
 CC       := gcc
 Q        := $(if $(VERBOSE),,@)
@@ -43,7 +45,7 @@ CFLAGS   := -std=gnu11 $(WARN) $(CFLAGS.$(V)) -fno-common -pthread
 LDFLAGS  := -rdynamic -pthread -Wl,-z,relro,-z,now $(filter -fsanitize=% -O%,$(CFLAGS.$(V)))
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --silence-errors --cflags $(PKGS.test) 2>/dev/null))
 
-.PHONY: all check run deps bench fuzz lint format clean tests programs
+.PHONY: all check run deps bench soak fuzz lint format clean tests programs
 .DEFAULT_GOAL := all
 all: programs
 programs: $(PROGRAMS:%=$(B)/bin/%) $(O)/bin
@@ -87,6 +89,11 @@ run: deps
 bench: deps
 	@$(MAKE) --no-print-directory V=release programs $(O)/release/bin/xmpp-load
 	@BIN=$(abspath $(O)/release/bin) bench/run $(ARGS)
+# The long ledger: 10 minutes of kills at 2,000 messages a second (tests/ledger/README.md).
+soak: deps
+	@$(MAKE) --no-print-directory V=release programs $(O)/release/bin/ledger
+	@BIN=$(abspath $(O)/release/bin) tests/ledger/drive.py --seconds 600 --kills 60 --rate 2000 \
+		--keep $(O)/soak-logs $(ARGS)
 clean:
 	rm -rf $(O)
 format:

@@ -9,7 +9,18 @@
 #include "bench/scan.h"
 #include "bench/scram.h"
 
-enum state { OPENING, FEATURES, PROCEED, CHALLENGE, RESULT, BINDING, SESSION, READY, ENDED };
+enum state {
+	OPENING,
+	FEATURES,
+	PROCEED,
+	CHALLENGE,
+	RESULT,
+	RESUMING,
+	BINDING,
+	SESSION,
+	READY,
+	ENDED
+};
 
 struct client {
 	const struct opts *opts;
@@ -27,6 +38,9 @@ struct client {
 	bool wants_session; /* RFC 3921 servers */
 	char user[64];
 	char *jid;
+	char *resource; /* wished */
+	char *resume;
+	uint32_t resume_h;
 	struct scan scan;
 	struct scram scram;
 };
@@ -103,6 +117,25 @@ static void authenticate(struct client *c, struct slice features)
 	c->state = c->plain ? RESULT : CHALLENGE;
 }
 
+static void bind(struct client *c)
+{
+	struct str *out = tcp_output(c->conn);
+
+	str_adds(out, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'");
+	if (c->resource)
+		str_addf(out, "><resource>%s</resource></bind></iq>", c->resource);
+	else
+		str_adds(out, "/></iq>");
+	c->state = BINDING;
+}
+
+static void resume(struct client *c)
+{
+	str_addf(tcp_output(c->conn), "<resume xmlns='urn:xmpp:sm:3' h='%u' previd='%s'/>",
+		 c->resume_h, c->resume);
+	c->state = RESUMING;
+}
+
 static void on_features(struct client *c, struct slice features)
 {
 	if (c->opts->tls == TLS_STARTTLS && !c->secure) {
@@ -119,9 +152,10 @@ static void on_features(struct client *c, struct slice features)
 		const char session[] = "urn:ietf:params:xml:ns:xmpp-session";
 
 		c->wants_session = scan_has(features, session) && !scan_has(features, "<optional");
-		str_adds(tcp_output(c->conn), "<iq type='set' id='bind'><bind "
-					      "xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
-		c->state = BINDING;
+		if (c->resume)
+			resume(c);
+		else
+			bind(c);
 	}
 }
 
@@ -176,6 +210,20 @@ static void on_bound(struct client *c, struct slice stanza)
 	c->state = SESSION;
 }
 
+static void on_resumed(struct client *c, struct slice stanza)
+{
+	c->on->on_resume(c->arg, c, stanza);
+	if (c->state == RESUMING)
+		ready(c);
+}
+
+static void on_not_resumed(struct client *c, struct slice stanza)
+{
+	c->on->on_resume(c->arg, c, stanza);
+	if (c->state == RESUMING)
+		bind(c);
+}
+
 struct step {
 	enum state state;
 	const char *name; /* of the element that is expected in it */
@@ -199,6 +247,8 @@ static const struct step steps[] = {
 	{PROCEED, "proceed", on_proceed},
 	{CHALLENGE, "challenge", on_challenge},
 	{RESULT, "success", on_success},
+	{RESUMING, "resumed", on_resumed},
+	{RESUMING, "failed", on_not_resumed},
 	{BINDING, "iq", on_bound},
 	{SESSION, "iq", on_session},
 };
@@ -225,6 +275,8 @@ static void release(struct client *c)
 {
 	scram_clear(&c->scram);
 	free(c->jid);
+	free(c->resource);
+	free(c->resume);
 	free(c);
 }
 
@@ -285,7 +337,8 @@ static const struct tcp_events tcp_events = {
 	.on_connected = on_connected, .on_data = on_data, .on_closed = on_closed};
 
 struct client *client_new(struct tcp *n, const struct opts *o, uint32_t user,
-			  const struct client_events *events, void *arg)
+			  const struct client_wish *wish, const struct client_events *events,
+			  void *arg)
 {
 	struct client *c = xcalloc(1, sizeof *c);
 
@@ -293,6 +346,11 @@ struct client *client_new(struct tcp *n, const struct opts *o, uint32_t user,
 	c->on = events;
 	c->arg = arg;
 	c->begun = monotime_now();
+	if (wish) {
+		c->resource = wish->resource ? xstrdup(wish->resource) : NULL;
+		c->resume = wish->resume ? xstrdup(wish->resume) : NULL;
+		c->resume_h = wish->h;
+	}
 	snprintf(c->user, sizeof c->user, "%s%u", o->user, user);
 	scram_init(&c->scram, false);
 	c->conn = tcp_open(n, &tcp_events, c);
@@ -314,6 +372,11 @@ void client_free(struct client **cp)
 	c->freed = true;
 	if (c->busy == 0)
 		release(c);
+}
+
+void client_pause(struct client *c, bool paused)
+{
+	tcp_pause(c->conn, paused);
 }
 
 const char *client_jid(const struct client *c)

@@ -20,18 +20,33 @@ struct client_events {
 	void (*on_ready)(void *arg, struct client *c);
 	/* One first-level child after login. NULL: not looked at. */
 	void (*on_stanza)(void *arg, struct client *c, struct slice stanza);
+	/* XEP-0198: the answer to <resume/>. After <resumed/> on_ready follows, after <failed/> a
+	 * resource is bound. NULL when nothing is ever resumed. */
+	void (*on_resume)(void *arg, struct client *c, struct slice answer);
 	/* Ended, by the server or by failure; call client_free(). */
 	void (*on_closed)(void *arg, struct client *c, const char *why);
 };
 
-/* Starts to log in as account user of the options. NULL with errno: out of sockets. */
+/* How to come back or what to be called; copied. */
+struct client_wish {
+	const char *resource; /* NULL: as the server likes */
+	const char *resume;   /* the session to resume (XEP-0198 previd); NULL: bind */
+	uint32_t h;	      /* ... and how many stanzas of it were taken */
+};
+
+/* Starts to log in as account user of the options. wish may be NULL. NULL with errno: out of
+ * sockets. */
 struct client *client_new(struct tcp *n, const struct opts *o, uint32_t user,
-			  const struct client_events *events, void *arg);
+			  const struct client_wish *wish, const struct client_events *events,
+			  void *arg);
 
 /* NULL-safe, in callbacks too; sets *cp to NULL. */
 void client_free(struct client **cp);
 
-/* The full JID, as the server gave it, escaped for an attribute. */
+/* Stops reading for a while (tcp_pause). */
+void client_pause(struct client *c, bool paused);
+
+/* The full JID, as the server gave it, escaped for an attribute; NULL when none was bound. */
 const char *client_jid(const struct client *c);
 
 /* When the connection was begun. */

@@ -71,7 +71,8 @@ struct crew *crew_new(struct tcp *n, const struct opts *o, uint32_t count, crew_
 static bool start_one(struct crew *crew)
 {
 	uint32_t i = crew->started++;
-	struct client *c = client_new(crew->tcp, crew->opts, i % crew->opts->users, &events, crew);
+	struct client *c =
+		client_new(crew->tcp, crew->opts, i % crew->opts->users, NULL, &events, crew);
 
 	if (!c) {
 		fprintf(stderr, "client %u: no connection: %s\n", i, strerror(errno));

@@ -3,12 +3,14 @@
  *
  * chat: of each pair, one keeps a window of messages on their way to the other; the time is that
  * of delivery. pingpong: the other answers each, one is on its way; the time is the round trip's.
- * Every message carries its number, so one that is lost, doubled or overtaken is seen.
+ * Every message carries its number, so one that is lost, doubled or overtaken is seen; and the
+ * name of the run, since a server may have stored what an earlier one left on its way.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/monotime.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "base/xmem.h"
 #include "bench/crew.h"
@@ -29,6 +31,7 @@ struct chat {
 	struct result *result;
 	struct crew *crew;
 	struct pair *pairs;
+	char run[10];	 /* what the ids of this run begin with */
 	struct str tail; /* of every message, after its id */
 	bool answered;	 /* pingpong */
 	bool measuring;
@@ -77,40 +80,46 @@ static void complete(struct chat *chat, uint32_t i, uint64_t number)
 static void on_stanza(void *arg, uint32_t client, struct slice stanza)
 {
 	struct chat *chat = arg;
-	struct pair *p = &chat->pairs[client / 2];
+	size_t len = strlen(chat->run);
 
-	if (stanza.len < 9 || memcmp(stanza.data, "<message", 8) != 0)
+	if (!chat->pairs || stanza.len < 9 || memcmp(stanza.data, "<message", 8) != 0)
 		return;
-	if (slice_is(scan_attribute(stanza, "type"), "error")) {
-		result_error(chat->result, "%.*s", SLICE_ARG(stanza));
-		return;
-	}
 	struct slice id = scan_attribute(stanza, "id");
 	if (id.len == 0) {
 		result_error(chat->result, "no id: %.*s", SLICE_ARG(stanza));
 		return;
 	}
-	uint64_t number = strtoull(id.data, NULL, 16);
+	if (id.len <= len || memcmp(id.data, chat->run, len) != 0)
+		return;
+	if (slice_is(scan_attribute(stanza, "type"), "error")) {
+		result_error(chat->result, "%.*s", SLICE_ARG(stanza));
+		return;
+	}
+	uint64_t number = strtoull(id.data + len, NULL, 16);
 	if (chat->answered && client % 2)
-		write_message(chat, client, &p->back, number);
+		write_message(chat, client, &chat->pairs[client / 2].back, number);
 	else
 		complete(chat, client / 2, number);
 }
 
-static void address(struct str *head, struct client *to)
+static void address(struct chat *chat, struct str *head, uint32_t to)
 {
 	str_init(head);
-	str_addf(head, "<message to='%s' type='chat' id='", client_jid(to));
+	str_addf(head, "<message to='%s' type='chat' id='%s",
+		 client_jid(crew_client(chat->crew, to)), chat->run);
 }
 
 static void prepare(struct chat *chat)
 {
 	const struct opts *o = chat->opts;
 
+	random_hex(chat->run, 4);
+	chat->run[8] = '-';
+	chat->run[9] = 0;
 	chat->pairs = xcalloc(o->pairs, sizeof *chat->pairs);
 	for (uint32_t i = 0; i < o->pairs; i++) {
-		address(&chat->pairs[i].head, crew_client(chat->crew, 2 * i + 1));
-		address(&chat->pairs[i].back, crew_client(chat->crew, 2 * i));
+		address(chat, &chat->pairs[i].head, 2 * i + 1);
+		address(chat, &chat->pairs[i].back, 2 * i);
 		chat->pairs[i].times = xcalloc(o->window, sizeof(struct monotime));
 	}
 	str_adds(&chat->tail, "'><body>");

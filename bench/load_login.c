@@ -50,7 +50,7 @@ static bool blow(struct storm *s)
 		while (s->started < s->opts->count && s->under_way < s->opts->together) {
 			uint32_t user = s->started++ % s->opts->users;
 
-			if (!client_new(s->tcp, s->opts, user, &events, s)) {
+			if (!client_new(s->tcp, s->opts, user, NULL, &events, s)) {
 				fprintf(stderr, "no connection: %s\n", strerror(errno));
 				return false;
 			}

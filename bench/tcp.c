@@ -34,6 +34,9 @@ struct tcp_conn {
 	int fd;
 	enum conn_state state;
 	bool freed;
+	bool watched; /* known to epoll */
+	bool paused;
+	bool resumed; /* no longer paused: OpenSSL may have what epoll does not see */
 	uint32_t events;
 	SSL *ssl;
 	struct str in, out;
@@ -105,11 +108,14 @@ void tcp_free(struct tcp **np)
 
 static void want(struct tcp_conn *c, uint32_t events)
 {
+	if (c->paused)
+		events &= ~(uint32_t)EPOLLIN;
 	struct epoll_event ev = {.events = events, .data.ptr = c};
 
-	if (c->events == events)
+	if (c->watched && c->events == events)
 		return;
-	epoll_ctl(c->tcp->epoll, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev);
+	epoll_ctl(c->tcp->epoll, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev);
+	c->watched = true;
 	c->events = events;
 }
 
@@ -180,6 +186,17 @@ struct str *tcp_output(struct tcp_conn *c)
 	if (c->state != CLOSED && list_empty(&c->link))
 		list_append(&c->tcp->dirty, &c->link);
 	return &c->out;
+}
+
+void tcp_pause(struct tcp_conn *c, bool paused)
+{
+	if (c->paused == paused || (c->state != PLAIN && c->state != SECURE))
+		return;
+	c->paused = paused;
+	c->resumed = !paused;
+	want(c, c->out.len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	if (c->resumed)
+		tcp_output(c); /* comes by in this turn's flush */
 }
 
 static const char *tls_reason(void)
@@ -281,7 +298,7 @@ static void readable(struct tcp_conn *c)
 	/* A full TLS record may leave more inside OpenSSL, which epoll does not see. */
 	while ((c->state == SECURE || c->state == PLAIN) && read_some(c) > 0) {
 		c->on->on_data(c->arg);
-		if (c->state != SECURE || !SSL_has_pending(c->ssl))
+		if (c->paused || c->state != SECURE || !SSL_has_pending(c->ssl))
 			break;
 	}
 }
@@ -291,6 +308,10 @@ static void flush(struct tcp_conn *c)
 	ssize_t n;
 
 	list_remove(&c->link);
+	if (c->resumed) {
+		c->resumed = false;
+		readable(c);
+	}
 	if (c->out.len == 0 || (c->state != PLAIN && c->state != SECURE))
 		return;
 	if (c->state == SECURE) {

@@ -43,6 +43,9 @@ struct str *tcp_input(struct tcp_conn *c);
 /* Append, and it is sent at the end of the turn. */
 struct str *tcp_output(struct tcp_conn *c);
 
+/* A reader that is busy elsewhere: while paused nothing is read, and the kernel's buffers fill. */
+void tcp_pause(struct tcp_conn *c, bool paused);
+
 /* TLS from here on; on_connected when it stands. */
 void tcp_start_tls(struct tcp_conn *c);
 

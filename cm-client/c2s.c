@@ -8,6 +8,7 @@
 
 #define BUS_PATH	"run/bus/router"
 #define DRAIN_TICK_MS	20
+#define DRAIN_SETTLE_MS 1000
 #define DRAIN_LINGER_MS 500 /* for the peer's FIN: the supervisor waits for us */
 #define CERT_WARN_DAYS	14
 
@@ -32,6 +33,8 @@ static void on_up(void *arg, bool fresh)
 
 		if (c2s_stream_state(c->stream) == C2S_BINDING)
 			c2s_conn_ask_bind(c);
+		else if (c2s_stream_state(c->stream) == C2S_RESUMING)
+			c2s_conn_ask_resume(c);
 	}
 }
 
@@ -105,6 +108,12 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 	case MSG_BIND_REFUSED:
 		on_bind_refused(s, body);
 		break;
+	case MSG_RESUMED:
+		c2s_resumed(s, body);
+		break;
+	case MSG_RESUME_REFUSED:
+		c2s_resume_refused(s, body);
+		break;
 	case MSG_CLOSE:
 		on_close(s, body);
 		break;
@@ -120,13 +129,15 @@ static void add_stats(void *arg, struct str *out)
 {
 	const struct c2s *s = arg;
 
+	hold_sweep(s->hold); /* with the PONG, once a second */
 	str_addf(out,
 		 "connections=%zu authenticated=%zu accepted=%llu refused=%llu logins=%llu "
-		 "logins_failed=%llu stanzas_in=%llu stanzas_out=%llu bytes_in=%llu "
-		 "bytes_out=%llu unsettled_bytes=%zu keys_waiting=%zu",
+		 "logins_failed=%llu resumed=%llu detached=%llu stanzas_in=%llu stanzas_out=%llu "
+		 "bytes_in=%llu bytes_out=%llu unsettled_bytes=%zu keys_waiting=%zu",
 		 s->limits.connections, s->limits.connections - s->limits.strangers,
 		 (unsigned long long)s->stats.accepted, (unsigned long long)s->stats.refused,
 		 (unsigned long long)s->stats.logins, (unsigned long long)s->stats.logins_failed,
+		 (unsigned long long)s->stats.resumed, (unsigned long long)s->stats.detached,
 		 (unsigned long long)s->stats.stanzas_in, (unsigned long long)s->stats.stanzas_out,
 		 (unsigned long long)s->stats.bytes_in, (unsigned long long)s->stats.bytes_out,
 		 hold_total(s->hold), c2s_keys_waiting(s->keys));
@@ -145,22 +156,50 @@ static void on_deliver(void *stream, const struct msg_deliver *m)
 	c2s_conn_deliver(stream, m);
 }
 
-static void on_settled(void *stream, uint64_t n, uint8_t how)
+/* Later, by the hook: this is called from inside custody. */
+static void read_again(struct c2s_conn *c)
 {
-	struct c2s_conn *c = stream;
-
-	(void)n;
-	(void)how;
-	/* Later, by the hook: this is called from inside custody. */
 	if (list_empty(&c->wait) && c->in.len > c->scanned)
 		list_append(&c->c2s->resume, &c->wait);
 	else if (list_empty(&c->wait))
 		c2s_update_reading(c);
 }
 
+static void on_settled(void *stream, uint64_t n, uint8_t how)
+{
+	(void)n;
+	(void)how;
+	read_again(stream);
+}
+
+static void on_held(void *stream, uint64_t n)
+{
+	struct c2s_conn *c = stream;
+
+	(void)n;
+	c2s_conn_held(c);
+	if (c->dead || !c->paused || !c->session || !hold_is_enabled(c->session))
+		return;
+	list_remove(&c->wait);
+	list_append(&c->c2s->resume, &c->wait);
+}
+
+static void on_enabled(void *stream, struct slice id, uint32_t max_s)
+{
+	c2s_conn_enabled(stream, id, max_s);
+}
+
+static void on_detach(void *stream)
+{
+	c2s_conn_moved(stream);
+}
+
 static const struct hold_events hold_events = {
 	.on_deliver = on_deliver,
+	.on_held = on_held,
 	.on_settled = on_settled,
+	.on_enabled = on_enabled,
+	.on_detach = on_detach,
 };
 
 /* Once per turn */
@@ -182,6 +221,12 @@ static void on_turn(void *arg)
 		c2s_conn_free(conn_of(l));
 }
 
+/* Before the connections of this turn are flushed. */
+static void on_ask(void *arg)
+{
+	c2s_ask_all(arg);
+}
+
 static void on_timer(void *arg)
 {
 	struct c2s *s = arg;
@@ -189,8 +234,12 @@ static void on_timer(void *arg)
 	struct c2s_deadline *e;
 
 	s->timer_at.us = 0;
-	while ((e = c2s_deadlines_due(&s->deadlines, now)))
-		c2s_conn_deadline(list_entry(e, struct c2s_conn, deadline));
+	while ((e = c2s_deadlines_due(&s->deadlines, now))) {
+		if (e->of == C2S_DEADLINE_ACK || e->of == C2S_DEADLINE_ASK)
+			c2s_conn_ack_deadline(list_entry(e, struct c2s_conn, ack));
+		else
+			c2s_conn_deadline(list_entry(e, struct c2s_conn, deadline));
+	}
 	c2s_arm(s);
 }
 
@@ -297,6 +346,7 @@ static void init_lists(struct c2s *s)
 	list_init(&s->stalled);
 	list_init(&s->resume);
 	list_init(&s->dead);
+	list_init(&s->asking);
 	map64_init(&s->by_sid);
 	c2s_deadlines_init(&s->deadlines);
 	c2s_limits_init(&s->limits);
@@ -319,6 +369,7 @@ enum err c2s_init(struct proc *p, void **state)
 	source = c2s_keys_source(s->keys);
 	s->sasl = c2s_sasl_new(s->loop, &source, &c2s_conn_sasl_events);
 	s->xml = xml_in_new();
+	s->ask_hook = loop_hook_new(s->loop, on_ask, s); /* before that of the connections */
 	s->conn_set = conn_set_new(s->loop);
 	s->timer = loop_timer_new(s->loop, on_timer, s);
 	s->hook = loop_hook_new_at(s->loop, LOOP_FIRST, on_turn, s);
@@ -335,7 +386,7 @@ static void free_conns(struct list *conns)
 	while ((l = list_first(conns))) {
 		struct c2s_conn *c = conn_of(l);
 
-		c2s_conn_end_session(c, "stopped");
+		c2s_conn_lose_session(c, "stopped");
 		c2s_conn_free(c);
 	}
 }
@@ -351,6 +402,7 @@ void c2s_deinit(void *state)
 	free_conns(&s->conns);
 	free_conns(&s->dead);
 	loop_hook_free(&s->hook);
+	loop_hook_free(&s->ask_hook);
 	loop_timer_free(&s->timer);
 	loop_timer_free(&s->drain_timer);
 	conn_set_free(&s->conn_set);
@@ -405,16 +457,22 @@ void c2s_on_reload(void *state, const struct config *old)
 	}
 }
 
-/* Done when every stream is closed and what the clients had sent is settled: a stop loses nothing
- * that was accepted. Without a router there is nobody to wait for. */
+/* Done when every stream is closed and the router has all that the clients had sent: a stop loses
+ * nothing that was accepted. Settled is better than held, but what waits for somebody's <a/> or
+ * <resume/> may take minutes. Without a router there is nobody to wait for. */
 static void on_drain_tick(void *arg)
 {
 	struct c2s *s = arg;
+	struct monotime now = loop_now(s->loop);
 
 	if (!list_empty(&s->conns) || !list_empty(&s->dead))
 		return;
-	if (bus_is_up(s->bus) &&
-	    (hold_total(s->hold) > 0 || link_unreceipted(bus_link(s->bus)) > 0))
+	if (!s->drained.us)
+		s->drained = now;
+	if (bus_is_up(s->bus) && link_unreceipted(bus_link(s->bus)) > 0)
+		return;
+	if (bus_is_up(s->bus) && hold_total(s->hold) > 0 &&
+	    monotime_ms_between(s->drained, now) < DRAIN_SETTLE_MS)
 		return;
 	loop_timer_stop(s->drain_timer);
 	proc_drained(s->proc);
@@ -433,7 +491,7 @@ void c2s_drain(void *state)
 	s->nlisteners = 0;
 	log_info("-", "event=drain connections=%zu", s->limits.connections);
 	list_each_safe (it, &s->conns)
-		c2s_conn_stop(conn_of(it), "system-shutdown", "this server is stopping");
+		c2s_conn_lost(conn_of(it), "system-shutdown", "this server is stopping");
 	s->drain_timer = loop_timer_new(s->loop, on_drain_tick, s);
 	loop_timer_set(s->drain_timer, 0, DRAIN_TICK_MS);
 }

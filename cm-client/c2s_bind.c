@@ -69,6 +69,8 @@ void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2
 
 	if (bind && xml_is(ev->tree, NS_CLIENT, "iq") && type && strcmp(type, "set") == 0)
 		ask_to_bind(s, ev, fx, bind);
+	else if (strcmp(ev->tree->ns, NS_SM3) == 0)
+		c2s_sm_before_bind(s, ev, fx);
 	else if (strcmp(ev->tree->ns, NS_CLIENT) == 0) /* RFC 6120 7.1 */
 		c2s_fail(s, ev, fx, "not-authorized", "bind a resource before you send stanzas");
 	else if (strcmp(ev->tree->ns, NS_STREAM) == 0)
@@ -117,24 +119,17 @@ static bool from_is_own(const struct c2s_stream *s, const struct jid *from)
 	return slice_is(claimed, s->full) || slice_is(claimed, s->bare);
 }
 
-/* Errors are never answered with errors, nor results (RFC 6120 8.3.1). */
-static void answer_bad_stanza(struct c2s_stream *s, const struct c2s_event *ev,
-			      struct c2s_effects *fx)
+/* The router answers it: only there are stanzas numbered (CUSTODY 10). */
+static void refuse_stanza(struct c2s_stream *s, struct c2s_effects *fx, const char *condition,
+			  const char *text)
 {
-	const struct stanza_in *st = ev->stanza;
-	struct str *out = c2s_out(fx);
+	struct c2s_effect *e;
 
-	if (st->type == TYPE_ERROR || (st->kind == STANZA_IQ && st->type == TYPE_RESULT))
-		return;
-	c2s_note(fx, "stanza_refused", st->condition, st->why ? st->why : "");
-	str_addf(out, "<%s type='error'", stanza_kind_name(st->kind));
-	xml_out_attr(out, "id", st->id.len ? st->id : SLICE_NONE);
-	xml_out_attr(out, "from", slice_str(s->domain));
-	xml_out_attr(out, "to", slice_str(s->full));
-	str_addc(out, '>');
-	stanza_error_write(out, stanza_error_find(slice_str(st->condition)), st->why);
-	str_addf(out, "</%s>", stanza_kind_name(st->kind));
-	c2s_out_end(fx);
+	c2s_note(fx, "stanza_refused", condition, text);
+	e = c2s_effect(fx, C2S_FX_REFUSE);
+	e->name = condition;
+	e->text = text;
+	c2s_sm_count(s);
 }
 
 static bool payload_is(const struct stanza_in *st, const char *start, const char *ns)
@@ -156,17 +151,18 @@ static bool answer_stream_iq(struct c2s_stream *s, const struct stanza_in *st,
 	if (st->to.text && !slice_is(jid_full(&st->to), s->domain) &&
 	    !slice_is(jid_full(&st->to), s->bare))
 		return false;
-	if (payload_is(st, "<session", NS_SESSION)) { /* RFC 3921 3; draft-cridland-xmpp-session */
-		iq_open(s, out, "result", st->id);
-		str_adds(out, "</iq>");
-		c2s_out_end(fx);
-		return true;
-	}
 	if (payload_is(st, "<bind", NS_BIND)) {
-		iq_error(s, fx, st->id, "not-allowed", "this stream has its resource already");
+		refuse_stanza(s, fx, "not-allowed", "this stream has its resource already");
 		return true;
 	}
-	return false;
+	/* RFC 3921 3; draft-cridland-xmpp-session. Counted streams get nothing but from the router,
+	 * which knows it too. */
+	if (s->sm.state != C2S_SM_OFF || !payload_is(st, "<session", NS_SESSION))
+		return false;
+	iq_open(s, out, "result", st->id);
+	str_adds(out, "</iq>");
+	c2s_out_end(fx);
+	return true;
 }
 
 void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
@@ -183,8 +179,10 @@ void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 			 "the from attribute is not the address of this stream");
 		return;
 	}
-	if (ev->verdict == XML_STANZA_BAD)
-		answer_bad_stanza(s, ev, fx);
-	else if (!answer_stream_iq(s, st, fx))
+	if (ev->verdict == XML_STANZA_BAD) {
+		refuse_stanza(s, fx, st->condition, st->why ? st->why : "");
+	} else if (!answer_stream_iq(s, st, fx)) {
 		c2s_effect(fx, C2S_FX_SEND);
+		c2s_sm_count(s);
+	}
 }

@@ -87,7 +87,7 @@ static void on_closed(void *arg, const char *reason)
 			 "stanzas_out=%llu",
 			 log_quote(slice_str(reason)), c2s_state_name(c2s_stream_state(c->stream)),
 			 (unsigned long long)c->stanzas_in, (unsigned long long)c->stanzas_out);
-	c2s_conn_end_session(c, "connection-lost");
+	c2s_conn_lose_session(c, "connection-lost");
 	c2s_login_free(&c->login);
 	c2s_deadline_clear(&c->deadline);
 	list_remove(&c->wait);
@@ -149,6 +149,8 @@ void c2s_conn_new(struct c2s *s, int fd, const struct sockaddr_storage *peer)
 	c->id = ++s->last_id;
 	c->last_read = loop_now(s->loop);
 	list_init(&c->wait);
+	list_init(&c->ask);
+	c2s_deadline_init(&c->ack);
 	str_init(&c->in);
 	str_init(&c->wish);
 	list_append(&s->conns, &c->all);
@@ -174,7 +176,9 @@ void c2s_conn_free(struct c2s_conn *c)
 	c2s_limits_leave(&s->limits);
 	list_remove(&c->all);
 	list_remove(&c->wait);
+	list_remove(&c->ask);
 	c2s_deadline_clear(&c->deadline);
+	c2s_deadline_clear(&c->ack);
 	c2s_login_free(&c->login);
 	conn_free(&c->conn);
 	c2s_stream_free(&c->stream);
@@ -184,17 +188,45 @@ void c2s_conn_free(struct c2s_conn *c)
 	free(c);
 }
 
-void c2s_conn_end_session(struct c2s_conn *c, const char *reason)
+static void forget_session(struct c2s_conn *c)
 {
 	if (c->sid)
 		map64_remove(&c->c2s->by_sid, c->sid);
 	c->sid = 0;
 	c->nmarks = 0;
 	str_clear(&c->wish);
+	c2s_deadline_clear(&c->ack);
+	list_remove(&c->ask);
+}
+
+void c2s_conn_end_session(struct c2s_conn *c, const char *reason)
+{
+	forget_session(c);
 	if (c->session && c->router_closed)
 		hold_closed(&c->session);
 	else if (c->session)
 		hold_end(&c->session, reason);
+}
+
+void c2s_conn_lose_session(struct c2s_conn *c, const char *reason)
+{
+	if (!c->session || c->router_closed || !hold_can_resume(c->session)) {
+		c2s_conn_end_session(c, reason);
+		return;
+	}
+	forget_session(c);
+	c->c2s->stats.detached++;
+	log_info(c->name, "event=detach reason=%s sid=%016llx", reason,
+		 (unsigned long long)hold_sid(c->session));
+	hold_detach(&c->session, reason);
+}
+
+void c2s_conn_lost(struct c2s_conn *c, const char *condition, const char *text)
+{
+	struct c2s_event ev = {.kind = C2S_EV_LOST, .condition = condition, .text = text};
+
+	c2s_step(c, &ev);
+	c2s_update_reading(c);
 }
 
 void c2s_conn_stop(struct c2s_conn *c, const char *condition, const char *text)
@@ -285,6 +317,18 @@ static void add_mark(struct c2s_conn *c, uint64_t q)
 	c->marks[c->nmarks++] = m;
 }
 
+void c2s_conn_check_backlog(struct c2s_conn *c)
+{
+	size_t most = c->c2s->settings.session_queue;
+
+	if (conn_backlog(c->conn) <= most)
+		return;
+	conn_flush(c->conn);
+	if (!c->dead && conn_backlog(c->conn) > most)
+		c2s_conn_lost(c, "policy-violation",
+			      "you do not read: too much is waiting for you");
+}
+
 void c2s_conn_deliver(struct c2s_conn *c, const struct msg_deliver *m)
 {
 	struct c2s *s = c->c2s;
@@ -300,12 +344,8 @@ void c2s_conn_deliver(struct c2s_conn *c, const struct msg_deliver *m)
 	add_mark(c, m->q);
 	c->stanzas_out++;
 	s->stats.stanzas_out++;
-	if (conn_backlog(c->conn) > s->settings.session_queue) {
-		conn_flush(c->conn);
-		if (!c->dead && conn_backlog(c->conn) > s->settings.session_queue)
-			c2s_conn_stop(c, "policy-violation",
-				      "you do not read: too much is waiting for you");
-	}
+	c2s_conn_will_ask(c);
+	c2s_conn_check_backlog(c);
 }
 
 /* SASL */

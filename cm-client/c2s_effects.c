@@ -34,14 +34,17 @@ static void auth_start(struct c2s_conn *c, const struct c2s_effect *e)
 	c2s_login_start(c->login, e->has_data, e->data);
 }
 
+static void ask_router(struct c2s_conn *c, struct slice wish)
+{
+	c->sid = random_u64();
+	map64_put(&c->c2s->by_sid, c->sid, c);
+	str_reset(&c->wish);
+	str_add_slice(&c->wish, wish);
+}
+
 static void ask_bind(struct c2s_conn *c, const struct c2s_effect *e)
 {
-	struct c2s *s = c->c2s;
-
-	c->sid = random_u64();
-	map64_put(&s->by_sid, c->sid, c);
-	str_reset(&c->wish);
-	str_add_slice(&c->wish, e->data);
+	ask_router(c, e->data);
 	c2s_conn_ask_bind(c);
 }
 
@@ -63,6 +66,19 @@ static void send_stanza(struct c2s_conn *c, const struct stanza_in *st)
 		m.flags |= STANZA_TO_SELF;
 	}
 	hold_send(c->session, &m);
+}
+
+static void refuse_stanza(struct c2s_conn *c, const struct stanza_in *st,
+			  const struct c2s_effect *e)
+{
+	hold_refuse(c->session, st->kind, st->type, st->id, e->name, e->text);
+}
+
+static void ask_resume(struct c2s_conn *c, const struct c2s_effect *e)
+{
+	ask_router(c, e->data);
+	c->wish_h = e->number;
+	c2s_conn_ask_resume(c);
 }
 
 /* The same words as the peer was told (P4); of a login also who, how and, for the operator only,
@@ -87,6 +103,7 @@ static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
 {
 	const char *text = e->text ? e->text : "";
 	uint64_t in = conn_read(c->conn);
+	bool lost = e->kind == C2S_FX_LOST;
 
 	drop_login(c);
 	conn_close(c->conn); /* flushes: what was delivered by that is told before the end */
@@ -96,7 +113,10 @@ static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
 		 e->name, text, (unsigned long long)c->stanzas_in,
 		 (unsigned long long)c->stanzas_out, (unsigned long long)in,
 		 (unsigned long long)conn_queued(c->conn));
-	c2s_conn_end_session(c, e->name);
+	if (lost)
+		c2s_conn_lose_session(c, e->name);
+	else
+		c2s_conn_end_session(c, e->name);
 }
 
 static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const struct c2s_effect *e)
@@ -126,10 +146,26 @@ static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const stru
 	case C2S_FX_SEND:
 		send_stanza(c, ev->stanza);
 		break;
+	case C2S_FX_REFUSE:
+		refuse_stanza(c, ev->stanza, e);
+		break;
+	case C2S_FX_ENABLE:
+		hold_enable(c->session, e->has_data, e->number);
+		break;
+	case C2S_FX_RESUME:
+		ask_resume(c, e);
+		break;
+	case C2S_FX_ACKED:
+		c2s_conn_acked(c, e->number);
+		break;
+	case C2S_FX_ACK_WAIT:
+		c2s_conn_ack_wait(c, (enum c2s_ack_wait)e->number);
+		break;
 	case C2S_FX_NOTE:
 		note(c, e);
 		break;
 	case C2S_FX_CLOSE:
+	case C2S_FX_LOST:
 		close_stream(c, e);
 		break;
 	}
@@ -138,12 +174,13 @@ static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const stru
 static enum c2s_deadline_class class_of(enum c2s_state state)
 {
 	static const enum c2s_deadline_class classes[C2S_STATES] = {
-		[C2S_OPENING] = C2S_DEADLINE_TLS,    [C2S_OFFERED] = C2S_DEADLINE_TLS,
-		[C2S_SECURING] = C2S_DEADLINE_TLS,   [C2S_SECURED] = C2S_DEADLINE_LOGIN,
-		[C2S_LOGIN] = C2S_DEADLINE_LOGIN,    [C2S_CHECKING] = C2S_DEADLINE_ANSWER,
-		[C2S_ASKED] = C2S_DEADLINE_LOGIN,    [C2S_PROVEN] = C2S_DEADLINE_LOGIN,
-		[C2S_BINDABLE] = C2S_DEADLINE_LOGIN, [C2S_BINDING] = C2S_DEADLINE_ANSWER,
-		[C2S_BOUND] = C2S_DEADLINE_IDLE,     [C2S_CLOSED] = C2S_DEADLINE_LINGER,
+		[C2S_OPENING] = C2S_DEADLINE_TLS,     [C2S_OFFERED] = C2S_DEADLINE_TLS,
+		[C2S_SECURING] = C2S_DEADLINE_TLS,    [C2S_SECURED] = C2S_DEADLINE_LOGIN,
+		[C2S_LOGIN] = C2S_DEADLINE_LOGIN,     [C2S_CHECKING] = C2S_DEADLINE_ANSWER,
+		[C2S_ASKED] = C2S_DEADLINE_LOGIN,     [C2S_PROVEN] = C2S_DEADLINE_LOGIN,
+		[C2S_BINDABLE] = C2S_DEADLINE_LOGIN,  [C2S_BINDING] = C2S_DEADLINE_ANSWER,
+		[C2S_BOUND] = C2S_DEADLINE_IDLE,      [C2S_CLOSED] = C2S_DEADLINE_LINGER,
+		[C2S_RESUMING] = C2S_DEADLINE_ANSWER,
 	};
 
 	return classes[state];
@@ -163,6 +200,21 @@ void c2s_set_deadline(struct c2s_conn *c)
 	c2s_arm(s);
 }
 
+/* What a step turned out to have done, as an event of its own. */
+static void follow_up(struct c2s_conn *c)
+{
+	if (c->dead || c2s_stream_state(c->stream) != C2S_BOUND)
+		return;
+	if (c->acked_too_much) {
+		c->acked_too_much = false;
+		c2s_step(c, &(struct c2s_event){.kind = C2S_EV_ACK_RANGE,
+						.h = c->acked_h,
+						.sent = c->acked_sent});
+		return;
+	}
+	c2s_conn_check_backlog(c);
+}
+
 void c2s_step(struct c2s_conn *c, struct c2s_event *ev)
 {
 	struct c2s *s = c->c2s;
@@ -170,7 +222,7 @@ void c2s_step(struct c2s_conn *c, struct c2s_event *ev)
 
 	if (c->dead)
 		return;
-	if (ev->kind != C2S_EV_STANZA)
+	if (before != C2S_BOUND) /* there our header is out */
 		ev->fresh = random_u64();
 	c2s_stream_step(c->stream, ev, &s->fx);
 	for (unsigned int i = 0; i < s->fx.count && !c->dead; i++)
@@ -182,4 +234,6 @@ void c2s_step(struct c2s_conn *c, struct c2s_event *ev)
 		if (class_of(after) != class_of(before))
 			c2s_set_deadline(c);
 	}
+	if (s->fx.count > 0)
+		follow_up(c);
 }

@@ -56,20 +56,25 @@ static bool only_space(const char *p, size_t len)
 	return true;
 }
 
-static void on_stanza(struct c2s_conn *c, struct slice bytes)
+/* false: it is no stanza; nothing was done about it. */
+static bool on_stanza(struct c2s_conn *c, struct slice bytes)
 {
 	struct stanza_in st = {0};
 	struct c2s_event ev = {.kind = C2S_EV_STANZA, .stanza = &st};
+	bool good, mine;
 
 	ev.verdict = xml_in_stanza(c->c2s->xml, bytes, NS_CLIENT, &st);
-	if (ev.verdict == XML_OK || ev.verdict == XML_STANZA_BAD) {
+	good = ev.verdict == XML_OK || ev.verdict == XML_STANZA_BAD;
+	mine = !good || st.root_is_stanza;
+	if (good && mine) {
 		c->stanzas_in++;
 		c->c2s->stats.stanzas_in++;
 		c2s_step(c, &ev);
-	} else {
+	} else if (!good) {
 		on_verdict(c, ev.verdict);
 	}
 	stanza_in_clear(&st);
+	return mine;
 }
 
 static void on_tree(struct c2s_conn *c, struct slice bytes, bool pipelined)
@@ -78,11 +83,25 @@ static void on_tree(struct c2s_conn *c, struct slice bytes, bool pipelined)
 	enum xml_verdict v = xml_in_tree(c->c2s->xml, bytes, NS_CLIENT, &tree);
 	struct c2s_event ev = {.kind = C2S_EV_ELEMENT, .tree = tree, .pipelined = pipelined};
 
+	if (c->session)
+		ev.h = hold_h(c->session);
 	if (v == XML_OK)
 		c2s_step(c, &ev);
 	else
 		on_verdict(c, v);
 	xml_tree_free(&tree);
+}
+
+/* Most of what is not <message/>, <presence/> or <iq/> is <r/> or <a/>: no need to try them as
+ * stanzas first. */
+static void on_bound_element(struct c2s_conn *c, struct slice bytes, bool pipelined)
+{
+	const char *p = memchr(bytes.data, '<', bytes.len);
+	bool sm = p && p + 2 < bytes.data + bytes.len && (p[1] == 'r' || p[1] == 'a') &&
+		  (p[2] == ' ' || p[2] == '/');
+
+	if (sm || !on_stanza(c, bytes))
+		on_tree(c, bytes, pipelined);
 }
 
 /* The framer knows depth, not names: whether this tag closes what the header opened is judged here.
@@ -123,7 +142,7 @@ static void on_frame(struct c2s_conn *c, enum framer_result r, struct slice byte
 		break;
 	case FRAMER_ELEMENT:
 		if (c2s_stream_state(c->stream) == C2S_BOUND)
-			on_stanza(c, bytes);
+			on_bound_element(c, bytes, pipelined);
 		else
 			on_tree(c, bytes, pipelined);
 		break;
@@ -149,6 +168,12 @@ static bool may_read(const struct c2s_conn *c)
 	if (c->dead || state == C2S_CLOSED || state == C2S_SECURING || c2s_state_is_waiting(state))
 		return false;
 	if (state != C2S_BOUND)
+		return true;
+	/* What the router holds is bounded by its queues. Whoever is not read cannot acknowledge
+	 * either, and others' stanzas wait for that: two who write to each other would stop for
+	 * good. */
+	if (link_room(bus_link(c->c2s->bus)) > 0 &&
+	    c2s_stream_all_held(c->stream, hold_h(c->session)))
 		return true;
 	return hold_unsettled(c->session) < c->c2s->settings.session_unsettled &&
 	       !c2s_is_stalled(c->c2s);
@@ -182,6 +207,7 @@ void c2s_update_reading(struct c2s_conn *c)
 
 	if (c->dead)
 		return;
+	c->paused = !reads;
 	/* During the handshake conn reads for itself. */
 	conn_pause(c->conn, !reads && c2s_stream_state(c->stream) != C2S_SECURING);
 	list_remove(&c->wait);

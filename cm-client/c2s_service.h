@@ -4,7 +4,7 @@
  *
  *   c2s.c          start, stop, bus, listeners, timers        c2s_feed.c    bytes to events
  *   c2s_conn.c     a connection's life, deadlines             c2s_effects.c effects carried out
- *   c2s_settings.c configuration
+ *   c2s_resume.c   XEP-0198: router, asking, waiting          c2s_settings.c configuration
  */
 #ifndef CM_CLIENT_C2S_SERVICE_H
 #define CM_CLIENT_C2S_SERVICE_H
@@ -41,6 +41,8 @@ struct c2s_stats {
 	uint64_t logins_failed;
 	uint64_t stanzas_in;
 	uint64_t stanzas_out;
+	uint64_t resumed;
+	uint64_t detached;
 	uint64_t bytes_in; /* of connections that are gone */
 	uint64_t bytes_out;
 };
@@ -62,12 +64,15 @@ struct c2s {
 	struct loop_timer *timer;
 	struct monotime timer_at; /* us 0 = not armed */
 	struct loop_timer *drain_timer;
+	struct monotime drained; /* when the last connection was gone; us 0 = not yet */
+	struct loop_hook *ask_hook;
 	struct c2s_deadlines deadlines;
 	struct c2s_limits limits;
 	struct c2s_effects fx; /* one step at a time */
 	struct list conns;
 	struct list stalled; /* not read because the bus or the total share is used up */
 	struct list resume;  /* may read again */
+	struct list asking;  /* counted stanzas were written, or acknowledged, in this turn */
 	struct list dead;    /* to be freed at the end of the turn */
 	struct map64 by_sid; /* binding and bound */
 	struct c2s_stats stats;
@@ -85,7 +90,9 @@ struct c2s_mark {
 struct c2s_conn {
 	struct list all;  /* c2s.conns or c2s.dead */
 	struct list wait; /* c2s.stalled or c2s.resume */
+	struct list ask;  /* c2s.asking */
 	struct c2s_deadline deadline;
+	struct c2s_deadline ack; /* XEP-0198: for an answer to <r/>, or to ask again */
 	struct c2s *c2s;
 	struct conn *conn;
 	struct c2s_stream *stream;
@@ -96,7 +103,8 @@ struct c2s_conn {
 	struct str in;	 /* bytes not used yet; empty when idle */
 	size_t scanned;	 /* of in, by the framer */
 	uint64_t sid;	 /* 0 = none */
-	struct str wish; /* resource asked for; empty but while the router is asked */
+	struct str wish; /* resource or resumption id; empty but while the router is asked */
+	uint32_t wish_h;
 	struct c2s_mark marks[C2S_MARKS];
 	unsigned int nmarks;
 	struct c2s_address address;
@@ -109,6 +117,11 @@ struct c2s_conn {
 	bool stranger; /* counted as not logged in */
 	bool dead;
 	bool feeding; /* c2s_feed() is on the stack */
+	bool paused;
+	uint64_t ack_written; /* bytes accepted by write() when the wait for <a/> began */
+	bool acked_too_much;  /* in this step: what the client says and what it was sent */
+	uint32_t acked_h;
+	uint32_t acked_sent;
 	bool router_closed;
 };
 
@@ -121,9 +134,26 @@ void c2s_conn_ask_bind(struct c2s_conn *c); /* also again, of a fresh router */
 void c2s_conn_bound(struct c2s_conn *c, uint64_t epoch, struct slice jid);
 void c2s_conn_bind_refused(struct c2s_conn *c, const char *condition, const char *text);
 void c2s_conn_end_session(struct c2s_conn *c, const char *reason);
+/* The same for a stream that nobody closed: what can be resumed stays (CUSTODY 4). */
+void c2s_conn_lose_session(struct c2s_conn *c, const char *reason);
+void c2s_conn_lost(struct c2s_conn *c, const char *condition, const char *text);
 void c2s_conn_deliver(struct c2s_conn *c, const struct msg_deliver *m);
+void c2s_conn_check_backlog(struct c2s_conn *c); /* too much waits for it: it is given up */
 void c2s_conn_stop(struct c2s_conn *c, const char *condition, const char *text);
 extern const struct c2s_sasl_events c2s_conn_sasl_events;
+
+/* c2s_resume.c (XEP-0198) */
+void c2s_conn_ask_resume(struct c2s_conn *c); /* also again, of a fresh router */
+void c2s_resumed(struct c2s *s, struct slice body);
+void c2s_resume_refused(struct c2s *s, struct slice body);
+void c2s_conn_enabled(struct c2s_conn *c, struct slice id, uint32_t max_s);
+void c2s_conn_held(struct c2s_conn *c);
+void c2s_conn_moved(struct c2s_conn *c);
+void c2s_conn_acked(struct c2s_conn *c, uint32_t h);
+void c2s_conn_ack_wait(struct c2s_conn *c, enum c2s_ack_wait wait);
+void c2s_conn_ack_deadline(struct c2s_conn *c);
+void c2s_conn_will_ask(struct c2s_conn *c); /* <r/> at the end of the turn, if it is in order */
+void c2s_ask_all(struct c2s *s);
 
 /* c2s_feed.c */
 void c2s_feed(struct c2s_conn *c, const char *data, size_t len);

@@ -8,6 +8,7 @@
 
 #define ANSWER_MS 5000 /* DESIGN 3: logins and binds wait that long for datastore and router */
 #define LINGER_MS 3000
+#define ASK_MS	  5000
 
 static void free_list(char **list)
 {
@@ -77,6 +78,8 @@ enum err c2s_settings_load(struct c2s_settings *s, const struct config *cfg, str
 	s->wait_ms[C2S_DEADLINE_LOGIN] = (uint64_t)cfg->limit_login_s * 1000;
 	s->wait_ms[C2S_DEADLINE_ANSWER] = ANSWER_MS;
 	s->wait_ms[C2S_DEADLINE_IDLE] = idle_wait(s);
+	s->wait_ms[C2S_DEADLINE_ACK] = (uint64_t)cfg->client_ack_timeout_s * 1000;
+	s->wait_ms[C2S_DEADLINE_ASK] = ASK_MS;
 	s->wait_ms[C2S_DEADLINE_LINGER] = LINGER_MS;
 	s->session_unsettled = (size_t)cfg->limit_session_unsettled;
 	s->unsettled = (size_t)cfg->limit_unsettled;

@@ -101,6 +101,12 @@ void c2s_end(struct c2s_stream *s, struct c2s_effects *fx, const char *why, cons
 void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
 	      const char *condition, const char *text)
 {
+	c2s_fail_with(s, ev, fx, condition, text, "");
+}
+
+void c2s_fail_with(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+		   const char *condition, const char *text, const char *element)
+{
 	struct str *out = c2s_out(fx);
 
 	if (s->state == C2S_SECURING) { /* between two streams nothing can be said */
@@ -116,6 +122,7 @@ void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effec
 		xml_out_text(out, slice_str(text));
 		str_adds(out, "</text>");
 	}
+	str_adds(out, element);
 	str_adds(out, "</stream:error>");
 	c2s_end(s, fx, condition, text);
 }
@@ -190,10 +197,12 @@ static void write_features(struct c2s_stream *s, struct c2s_effects *fx)
 	if (!s->secure && !s->bare)
 		str_addf(out, "<starttls xmlns='" NS_TLS "'>%s</starttls>",
 			 s->rules->tls_required ? "<required/>" : "");
-	if (s->bare)
+	if (s->bare) {
 		c2s_bind_features(out);
-	else if (s->secure || !s->rules->tls_required)
+		c2s_sm_features(out);
+	} else if (s->secure || !s->rules->tls_required) {
 		c2s_auth_features(s, out);
+	}
 	str_adds(out, "</stream:features>");
 	c2s_out_end(fx);
 }
@@ -225,6 +234,8 @@ static void refuse_element(struct c2s_stream *s, const struct c2s_event *ev, str
 				 : "log in before you send stanzas");
 	else if (strcmp(ev->tree->ns, NS_STREAM) == 0)
 		c2s_end(s, fx, "peer-error", "the client sent a stream error");
+	else if (strcmp(ev->tree->ns, NS_SM3) == 0) /* XEP-0198 section 3 */
+		c2s_sm_refuse(fx, "unexpected-request", "log in first");
 	else
 		c2s_fail(s, ev, fx, "unsupported-stanza-type", "this element is not expected here");
 }
@@ -290,8 +301,8 @@ static void on_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s
 		[C2S_BOUND] = "nothing was heard from you for too long",
 	};
 
-	c2s_fail(s, ev, fx, "connection-timeout",
-		 text[s->state] ? text[s->state] : "no login in time");
+	c2s_sm_lost(s, ev, fx, "connection-timeout",
+		    text[s->state] ? text[s->state] : "no login in time");
 }
 
 /* The table of contents: what each state does with each event. What has no entry of its own falls
@@ -320,13 +331,28 @@ static const struct {
 			 {[C2S_EV_BOUND] = c2s_on_bound,
 			  [C2S_EV_BIND_REFUSED] = c2s_on_bind_refused,
 			  [C2S_EV_LATE] = c2s_on_bind_late}},
-	[C2S_BOUND] = {"bound", false, {[C2S_EV_STANZA] = c2s_on_stanza}},
+	[C2S_RESUMING] = {"resuming",
+			  true,
+			  {[C2S_EV_RESUMED] = c2s_on_resumed,
+			   [C2S_EV_RESUME_REFUSED] = c2s_on_resume_refused,
+			   [C2S_EV_LATE] = c2s_on_resume_late}},
+	[C2S_BOUND] = {"bound",
+		       false,
+		       {[C2S_EV_STANZA] = c2s_on_stanza,
+			[C2S_EV_ELEMENT] = c2s_on_sm,
+			[C2S_EV_ENABLED] = c2s_on_enabled,
+			[C2S_EV_HELD] = c2s_on_held,
+			[C2S_EV_FLUSH] = c2s_on_flush,
+			[C2S_EV_ASK_AGAIN] = c2s_on_ask_again,
+			[C2S_EV_ACK_LATE] = c2s_on_ack_late,
+			[C2S_EV_ACK_RANGE] = c2s_on_ack_range,
+			[C2S_EV_MOVED] = c2s_on_moved}},
 	[C2S_CLOSED] = {"closed", false, {0}},
 };
 
 static step_fn *const defaults[C2S_EVENTS] = {
 	[C2S_EV_ELEMENT] = refuse_element, [C2S_EV_END] = on_end,   [C2S_EV_BROKEN] = on_stop,
-	[C2S_EV_STOP] = on_stop,	   [C2S_EV_LATE] = on_late,
+	[C2S_EV_STOP] = on_stop,	   [C2S_EV_LATE] = on_late, [C2S_EV_LOST] = c2s_on_lost,
 };
 
 void c2s_stream_step(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
@@ -398,6 +424,16 @@ const char *c2s_event_name(enum c2s_event_kind kind)
 		[C2S_EV_BIND_REFUSED] = "bind-refused",
 		[C2S_EV_STOP] = "stop",
 		[C2S_EV_LATE] = "late",
+		[C2S_EV_ENABLED] = "enabled",
+		[C2S_EV_HELD] = "held",
+		[C2S_EV_FLUSH] = "flush",
+		[C2S_EV_ACK_LATE] = "ack-late",
+		[C2S_EV_ASK_AGAIN] = "ask-again",
+		[C2S_EV_ACK_RANGE] = "ack-range",
+		[C2S_EV_RESUMED] = "resumed",
+		[C2S_EV_RESUME_REFUSED] = "resume-refused",
+		[C2S_EV_LOST] = "lost",
+		[C2S_EV_MOVED] = "moved",
 	};
 
 	return names[kind];

@@ -1,5 +1,6 @@
 /*
- * c2s_stream - the core of a client's stream: RFC 6120 sections 4 to 7 as a state machine.
+ * c2s_stream - the core of a client's stream: RFC 6120 sections 4 to 7 and XEP-0198 as a state
+ * machine.
  *
  * Pure: same state + same event = same effects. No socket, clock, log, bus, OpenSSL or gsasl call;
  * randomness comes in with the events. The shell (c2s_conn) turns bytes, timers, records and the
@@ -38,6 +39,7 @@ enum c2s_state {
 	C2S_PROVEN,   /* SASL success sent; waits for a header */
 	C2S_BINDABLE, /* resource binding offered */
 	C2S_BINDING,  /* the router was asked; nothing is read */
+	C2S_RESUMING, /* the same, for an earlier session (XEP-0198 section 5) */
 	C2S_BOUND,    /* stanzas pass */
 	C2S_CLOSED,   /* our last word is said */
 	C2S_STATES,
@@ -45,18 +47,29 @@ enum c2s_state {
 
 enum c2s_event_kind {
 	C2S_EV_HEADER,	  /* header */
-	C2S_EV_ELEMENT,	  /* tree: a first-level child before C2S_BOUND */
+	C2S_EV_ELEMENT,	  /* tree: a first-level child before C2S_BOUND, there one that is no
+			   * stanza: h */
 	C2S_EV_STANZA,	  /* stanza: a first-level child in C2S_BOUND; verdict XML_OK or BAD */
 	C2S_EV_END,	  /* the peer closed its stream */
 	C2S_EV_BROKEN,	  /* condition, text: what came is not XML that we take */
 	C2S_EV_SECURE,	  /* the TLS handshake is done; exporter, unique say what can be bound */
 	C2S_EV_CHALLENGE, /* data: for the client */
-	C2S_EV_AUTHENTICATED, /* user (localpart), data: for the client */
-	C2S_EV_AUTH_FAILED,   /* condition, text */
-	C2S_EV_BOUND,	      /* jid */
-	C2S_EV_BIND_REFUSED,  /* condition, text */
-	C2S_EV_STOP,	      /* condition, text: end the stream with this stream error */
-	C2S_EV_LATE,	      /* this state's time is over */
+	C2S_EV_AUTHENTICATED,  /* user (localpart), data: for the client */
+	C2S_EV_AUTH_FAILED,    /* condition, text */
+	C2S_EV_BOUND,	       /* jid */
+	C2S_EV_BIND_REFUSED,   /* condition, text */
+	C2S_EV_STOP,	       /* condition, text: end the stream with this stream error */
+	C2S_EV_LATE,	       /* this state's time is over */
+	C2S_EV_ENABLED,	       /* data: resumption id or nothing; max_s; h */
+	C2S_EV_HELD,	       /* h: more of what the client sent is secured */
+	C2S_EV_FLUSH,	       /* unacked: deliveries were written, or an <a/> came */
+	C2S_EV_ACK_LATE,       /* no answer to our <r/> in time */
+	C2S_EV_ASK_AGAIN,      /* unacked: the last answer did not cover all, and time went by */
+	C2S_EV_ACK_RANGE,      /* h acknowledges more than the sent stanzas (section 6) */
+	C2S_EV_RESUMED,	       /* jid, data: resumption id, h */
+	C2S_EV_RESUME_REFUSED, /* condition, text */
+	C2S_EV_LOST,	       /* condition, text: the connection is as good as broken */
+	C2S_EV_MOVED,	       /* the session goes on elsewhere */
 	C2S_EVENTS,
 };
 
@@ -75,6 +88,17 @@ struct c2s_event {
 	bool pipelined; /* ELEMENT: more than white space follows it already */
 	bool exporter;
 	bool unique;
+	uint32_t h; /* XEP-0198: stanzas of the client that are secured */
+	uint32_t max_s;
+	uint32_t sent;
+	uint64_t unacked; /* stanzas for the client that it has not acknowledged */
+};
+
+/* What the stream waits for after C2S_FX_ACK_WAIT. */
+enum c2s_ack_wait {
+	C2S_ACK_NONE,	/* nothing */
+	C2S_ACK_ANSWER, /* for <a/>: C2S_EV_ACK_LATE */
+	C2S_ACK_AGAIN,	/* until it may ask again: C2S_EV_ASK_AGAIN */
 };
 
 enum c2s_effect_kind {
@@ -86,8 +110,14 @@ enum c2s_effect_kind {
 	C2S_FX_AUTH_DROP,  /* the SASL exchange is over for the client */
 	C2S_FX_BIND,	   /* data = wished resource, normalised; may be empty */
 	C2S_FX_SEND,	   /* the event's stanza goes to the router */
-	C2S_FX_NOTE,	   /* for the log: data = event, name = condition, text */
-	C2S_FX_CLOSE,	   /* end the connection after what was written; name = condition, text */
+	C2S_FX_REFUSE, /* the event's stanza is counted and answered with name = condition, text */
+	C2S_FX_ENABLE, /* ask the router: has_data = resumable, number = wished seconds */
+	C2S_FX_RESUME, /* ask the router: data = resumption id, number = h */
+	C2S_FX_ACKED,  /* number = h */
+	C2S_FX_ACK_WAIT, /* number = enum c2s_ack_wait: a timer begins, or none runs */
+	C2S_FX_NOTE,	 /* for the log: data = event, name = condition, text */
+	C2S_FX_CLOSE,	 /* end the connection after what was written; name = condition, text */
+	C2S_FX_LOST,	 /* the same, but the session may be resumed (the stream is not closed) */
 };
 
 struct c2s_effect {
@@ -98,6 +128,7 @@ struct c2s_effect {
 	const char *text;
 	struct slice data;
 	bool has_data;
+	uint32_t number;
 };
 
 #define C2S_EFFECTS_MAX 8
@@ -129,6 +160,12 @@ const char *c2s_event_name(enum c2s_event_kind kind);
 
 /* In this state nothing is to be read from the peer. */
 bool c2s_state_is_waiting(enum c2s_state state);
+
+/* XEP-0198: an <r/> was answered with less than had been sent: C2S_EV_HELD is awaited. */
+bool c2s_stream_owes_ack(const struct c2s_stream *s);
+
+/* XEP-0198 is on, and h = everything that the client sent since. */
+bool c2s_stream_all_held(const struct c2s_stream *s, uint32_t h);
 
 struct slice c2s_stream_domain(const struct c2s_stream *s);    /* empty before the first header */
 struct slice c2s_stream_bare(const struct c2s_stream *s);      /* empty before authentication */

@@ -1,6 +1,7 @@
 #include "datastore/requests.h"
 
 #include "datastore/accounts.h"
+#include "datastore/offline.h"
 #include "datastore/ops.h"
 #include "datastore/rosters.h"
 #include "ipc/codec.h"
@@ -180,12 +181,57 @@ static enum err run_roster_del(const struct request_in *in, struct request_out *
 	return roster_changed(out, e, version);
 }
 
+static enum err run_offline_add(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_offline_add m;
+	enum err e;
+
+	if (msg_db_offline_add_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = offline_add(in->db, m.user, m.domain, m.message, in->now_ms, &in->limits->offline,
+			&out->text);
+	return done(out, no_account(out, e));
+}
+
+static enum err run_offline_get(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_offline_get m;
+	struct msg_db_offline page = {0};
+	struct str list = STR_INIT;
+	bool more;
+	enum err e;
+
+	if (msg_db_offline_get_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = offline_get(in->db, m.user, m.domain, m.after, m.bytes, &list, &page.count, &more);
+	if (e == ERR_OK) {
+		page.more = more;
+		page.list = str_slice(&list);
+		msg_db_offline_put(&out->answer, &page);
+	}
+	str_clear(&list);
+	return no_account(out, e);
+}
+
+static enum err run_offline_del(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_offline_del m;
+	enum err e;
+
+	if (msg_db_offline_del_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = offline_del(in->db, m.user, m.domain, m.ids, in->now_ms, &out->text);
+	return done(out, no_account(out, e));
+}
+
 static enum err run_upkeep(const struct request_in *in, struct request_out *out)
 {
 	uint64_t keep = in->limits->ops_keep_ms;
-	enum err e = ops_prune(in->db, in->now_ms > keep ? in->now_ms - keep : 0,
-			       in->limits->ops_max_rows, UPKEEP_ROWS);
+	uint64_t before = in->now_ms > keep ? in->now_ms - keep : 0;
+	enum err e = ops_prune(in->db, before, in->limits->ops_max_rows, UPKEEP_ROWS);
 
+	if (e == ERR_OK)
+		e = offline_prune(in->db, before, UPKEEP_ROWS);
 	return done(out, e == ERR_OK ? ops_probe(in->db, in->now_ms) : e);
 }
 
@@ -198,6 +244,9 @@ static const struct request table[] = {
 	[MSG_DB_ROSTER_GET] = {.run = run_roster_get},
 	[MSG_DB_ROSTER_SET] = {.writes = true, .grows = true, .run = run_roster_set},
 	[MSG_DB_ROSTER_DEL] = {.writes = true, .run = run_roster_del},
+	[MSG_DB_OFFLINE_ADD] = {.writes = true, .grows = true, .run = run_offline_add},
+	[MSG_DB_OFFLINE_GET] = {.run = run_offline_get},
+	[MSG_DB_OFFLINE_DEL] = {.writes = true, .run = run_offline_del},
 };
 
 const struct request *requests_find(uint16_t type)

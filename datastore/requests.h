@@ -14,11 +14,13 @@
 #include "base/slice.h"
 #include "base/str.h"
 #include "datastore/db.h"
+#include "datastore/offline.h"
 
 struct request_limits {
 	uint32_t max_roster_items;
 	uint64_t ops_keep_ms;
 	uint64_t ops_max_rows;
+	struct offline_quota offline;
 };
 
 struct request_in {

@@ -38,6 +38,24 @@ const struct schema_step schema_steps[] = {
 	 " text TEXT NOT NULL, body BLOB NOT NULL, time INTEGER NOT NULL,"
 	 " PRIMARY KEY(op_boot, op_n)) STRICT, WITHOUT ROWID;"
 	 "CREATE INDEX ops_time ON ops(time);"},
+	/* AUTOINCREMENT: the id of a message that is gone never comes again, so a late
+	 * DB_OFFLINE_DEL cannot hit another one. */
+	{"ALTER TABLE accounts ADD COLUMN offline_messages INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE accounts ADD COLUMN offline_bytes INTEGER NOT NULL DEFAULT 0;"
+	 "CREATE TABLE offline("
+	 " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	 " account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	 " origin_sid INTEGER NOT NULL, origin_n INTEGER NOT NULL,"
+	 " stamp INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	 " kind INTEGER NOT NULL, type INTEGER NOT NULL, flags INTEGER NOT NULL,"
+	 " sender TEXT NOT NULL, addressee TEXT NOT NULL, stanza_id TEXT NOT NULL,"
+	 " lang TEXT NOT NULL, children BLOB NOT NULL, inner BLOB NOT NULL,"
+	 " UNIQUE(origin_sid, origin_n)) STRICT;"
+	 "CREATE INDEX offline_account ON offline(account, id);"
+	 "CREATE TABLE offline_done("
+	 " origin_sid INTEGER NOT NULL, origin_n INTEGER NOT NULL, time INTEGER NOT NULL,"
+	 " PRIMARY KEY(origin_sid, origin_n)) STRICT, WITHOUT ROWID;"
+	 "CREATE INDEX offline_done_time ON offline_done(time);"},
 };
 const size_t schema_steps_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
@@ -96,6 +114,7 @@ enum err schema_migrate(struct db *d, const struct schema_step *steps, size_t co
 {
 	uint64_t version = 0;
 	enum err e = schema_version(d, &version);
+	bool is_new = version == 0;
 
 	if (e == ERR_OK && version > count) {
 		str_addf(why,
@@ -107,7 +126,7 @@ enum err schema_migrate(struct db *d, const struct schema_step *steps, size_t co
 	while (e == ERR_OK && version < count) {
 		e = migrate_one(d, &steps[version], version + 1, why);
 		version += e == ERR_OK;
-		if (e == ERR_OK && version > 1)
+		if (e == ERR_OK && !is_new)
 			log_info("-", "event=migrated schema=%llu", (unsigned long long)version);
 	}
 	return e;

@@ -28,15 +28,20 @@ struct custody *custody_new(uint64_t boot, struct custody_limits limits,
 	struct custody *c = xcalloc(1, sizeof(*c));
 
 	c->boot = boot;
+	c->restoring = true;
 	c->limits = limits;
 	c->undelivered = undelivered;
 	c->ctx = ctx;
 	map64_init(&c->endpoints);
 	map_init(&c->haves);
+	map_init(&c->unnoted);
 	list_init(&c->peers);
 	list_init(&c->detached);
 	list_init(&c->dirty);
 	list_init(&c->refused);
+	list_init(&c->orphans);
+	list_init(&c->losers);
+	map_init(&c->resume_ids);
 	return c;
 }
 
@@ -45,21 +50,30 @@ const struct custody_books *custody_books(const struct custody *c)
 	return &c->books;
 }
 
-struct custody_entry *custody_accept(struct custody *c, struct endpoint *ep, uint64_t n,
-				     size_t bytes, bool resent)
+/* After a router start a session's stanzas may come from two cms (it was resumed on the second), in
+ * any order, and one that the first had accepted too late was sent again by its client to the
+ * second: then both hold it. */
+struct custody_entry *custody_accept(struct custody *c, struct custody_peer *from,
+				     struct endpoint *ep, uint64_t n, size_t bytes, bool resent)
 {
 	struct custody_entry *e;
+	bool repeat = resent ? map64_put(&ep->resent, n, ep) != NULL : n <= ep->seen_n;
 
-	if (n <= ep->seen_n) {
+	if (repeat) {
 		c->books.repeats++;
+		if (resent)
+			link_put_settled(from->link,
+					 &(struct msg_settled){ep->sid, n, SETTLED_DISCARDED});
 		return NULL;
 	}
-	ep->seen_n = n;
+	if (n > ep->seen_n)
+		ep->seen_n = n;
 	endpoint_dirty(c, ep);
 	e = xcalloc(1, sizeof(*e));
 	e->origin_sid = ep->sid;
 	e->origin_n = n;
-	e->accepted = true;
+	e->from = from;
+	list_append(&from->entries, &e->from_link);
 	e->pending = 1;
 	e->bytes = (uint32_t)bytes;
 	e->how = SETTLED_CONSUMED;
@@ -160,29 +174,59 @@ static void hand_to_parent(struct custody_entry *e, struct custody_entry *parent
 	}
 }
 
+/* Its receiver keeps the origin until the datastore has deleted it: it would come again. */
+static void keep_unnoted(struct custody *c, struct custody_entry *e)
+{
+	uint64_t id[2] = {e->origin_sid, e->origin_n};
+	struct custody_entry *old = map_put(&c->unnoted, slice_of((const char *)id, sizeof(id)), e);
+
+	if (old)
+		entry_noted(c, old);
+}
+
+void custody_noted(struct custody *c, uint64_t origin_sid, uint64_t origin_n)
+{
+	uint64_t id[2] = {origin_sid, origin_n};
+	struct custody_entry *e = map_remove(&c->unnoted, slice_of((const char *)id, sizeof(id)));
+
+	if (e)
+		entry_noted(c, e);
+}
+
 static void settle(struct custody *c, struct custody_entry *e)
 {
-	struct endpoint *ep = e->accepted ? endpoint_find(c, e->origin_sid) : NULL;
+	void (*on_settled)(void *arg, uint8_t how) = e->on_settled;
 	struct custody_entry *parent = e->parent;
+	uint8_t how = e->how;
+	void *arg = e->arg;
+	struct endpoint *ep;
 
 	c->books.settled[e->how]++;
 	c->books.held--;
 	c->books.held_bytes -= e->bytes;
-	if (ep && ep->owner && !ep->owner->dead) {
-		e->noted_seq = link_put_settled(
-			ep->owner->link, &(struct msg_settled){ep->sid, e->origin_n, e->how});
-		list_append(&ep->owner->noting, &e->link);
+	if (!parent && !e->on_settled && (ep = endpoint_find(c, e->origin_sid))) {
 		if (ep->entries)
 			ep->entries--;
 		if (ep->ended)
 			endpoint_dirty(c, ep);
+	}
+	if (e->from) {
+		list_remove(&e->from_link);
+		e->noted_seq = link_put_settled(
+			e->from->link, &(struct msg_settled){e->origin_sid, e->origin_n, e->how});
+		list_append(&e->from->noting, &e->link);
 		return;
 	}
 	if (parent)
 		hand_to_parent(e, parent);
-	entry_noted(c, e);
+	if (e->on_settled && e->how == SETTLED_DELIVERED && !c->ending)
+		keep_unnoted(c, e);
+	else
+		entry_noted(c, e);
 	if (parent)
 		custody_release(c, parent);
+	if (on_settled && !c->ending)
+		on_settled(arg, how);
 }
 
 /* Encodes the DELIVER record for number q of ep into the scratch buffer. */
@@ -255,8 +299,8 @@ struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct 
 	return fresh;
 }
 
-static void enqueue(struct custody *c, struct custody_entry *e, struct endpoint *ep,
-		    const struct session_stanza *s)
+void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint *ep,
+		     const struct session_stanza *s)
 {
 	struct delivery *d;
 
@@ -279,47 +323,11 @@ static void enqueue(struct custody *c, struct custody_entry *e, struct endpoint 
 void custody_deliver(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		     const struct session_stanza *s)
 {
-	enqueue(c, e, ep, s);
-}
-
-/* The k-th answer to a stanza is the same one after a crash (CUSTODY 6); the final one, to the
- * sender, says that the stanza was dealt with. */
-static uint64_t answer_number(struct custody_entry *e, const struct endpoint *to,
-			      const struct session_stanza *s)
-{
-	if (to->sid == e->origin_sid && (s->type == TYPE_ERROR || s->type == TYPE_RESULT))
-		return e->origin_n | CUSTODY_FINAL_ANSWER;
-	return e->origin_n | (uint64_t)(++e->answers & 0x7fff) << 48;
-}
-
-void custody_answer(struct custody *c, struct custody_entry *parent, struct endpoint *ep,
-		    const struct session_stanza *s)
-{
-	struct custody_entry *e = xcalloc(1, sizeof(*e));
-
-	list_init(&e->deliveries);
-	list_init(&e->link);
-	e->pending = 1;
-	e->how = SETTLED_DELIVERED;
-	e->bytes = (uint32_t)s->inner.len;
-	if (parent) {
-		e->parent = parent;
-		parent->pending++;
-		e->origin_sid = parent->origin_sid;
-		e->origin_n = answer_number(parent, ep, s);
-	} else {
-		e->origin_sid = c->boot;
-		e->origin_n = ++c->own_n;
-	}
-	c->books.generated++;
-	c->books.held++;
-	c->books.held_bytes += e->bytes;
-	enqueue(c, e, ep, s);
-	custody_release(c, e);
+	custody_enqueue(c, e, ep, s);
 }
 
 /* One delivery has ended well, or is taken out of the entry by its judge. */
-static void delivery_done(struct custody *c, struct delivery *d)
+void delivery_done(struct custody *c, struct delivery *d)
 {
 	struct custody_entry *e = d->entry;
 
@@ -361,7 +369,7 @@ static void judge(struct custody *c, struct delivery *d, uint64_t sid, const cha
 	} else if (d->len == 0) {
 		/* Known only by its origin (announced): it was at a cm that is gone now. */
 		custody_conclude(e, SETTLED_DISCARDED);
-	} else if (e->parent || e->origin_sid == c->boot) {
+	} else if (e->parent || e->on_settled || e->origin_sid == c->boot) {
 		custody_conclude(e,
 				 SETTLED_DISCARDED); /* nobody waits for an answer to an answer */
 	} else {
@@ -442,10 +450,6 @@ void custody_turn(struct custody *c)
 {
 	judge_refused(c);
 	note_receipts(c);
-	if (c->advance_all) {
-		c->advance_all = false;
-		endpoints_advance_all(c);
-	}
 	endpoints_report(c);
 }
 
@@ -455,6 +459,8 @@ struct custody_peer *custody_peer_add(struct custody *c, struct link *link)
 
 	p->link = link;
 	list_init(&p->noting);
+	list_init(&p->entries);
+	map64_init(&p->formers);
 	list_init(&p->endpoints);
 	list_append(&c->peers, &p->link_in_custody);
 	return p;
@@ -476,6 +482,12 @@ static void drop_noting(struct custody *c, struct custody_peer *p)
 {
 	struct list *it;
 
+	while ((it = list_first(&p->entries))) {
+		struct custody_entry *e = list_entry(it, struct custody_entry, from_link);
+
+		list_remove(&e->from_link);
+		e->from = NULL;
+	}
 	while ((it = list_first(&p->noting)))
 		entry_noted(c, list_entry(it, struct custody_entry, link));
 }
@@ -492,6 +504,19 @@ static void endpoint_forget(struct custody *c, struct endpoint *ep)
 	endpoint_free(c, ep);
 }
 
+static void forget_former(struct custody *c, const struct custody_peer *p)
+{
+	size_t it = 0;
+	void *value;
+
+	while (map64_next(&c->endpoints, &it, NULL, &value)) {
+		struct endpoint *ep = value;
+
+		if (ep->former == p)
+			ep->former = NULL;
+	}
+}
+
 /* First all of them are over, so that nothing judged for one is put into the queue of another. */
 void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *reason,
 		       struct monotime now)
@@ -504,7 +529,7 @@ void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *
 	list_each_safe (it, &p->endpoints) {
 		struct endpoint *ep = list_entry(it, struct endpoint, link_in_peer);
 
-		if (ep->kind == SESSION_DOMAIN && !ep->ended)
+		if (!ep->ended && (ep->kind == SESSION_DOMAIN || endpoint_can_resume(ep)))
 			endpoint_detach(c, ep, now);
 		else
 			ep->ended = true;
@@ -514,29 +539,33 @@ void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *
 	drop_noting(c, p);
 	list_each_safe (it, &p->endpoints)
 		endpoint_forget(c, list_entry(it, struct endpoint, link_in_peer));
+	forget_former(c, p);
+	custody_losers_end(c, p);
 	list_remove(&p->link_in_custody);
+	map64_clear(&p->formers);
 	free(p);
 }
 
-void custody_each_detached(struct custody *c, struct monotime before,
-			   void (*fn)(void *ctx, struct endpoint *ep), void *ctx)
+void custody_each_detached(struct custody *c, void (*fn)(void *ctx, struct endpoint *ep), void *ctx)
 {
-	list_each_safe (it, &c->detached) {
-		struct endpoint *ep = list_entry(it, struct endpoint, link_in_peer);
-
-		if (monotime_before(ep->detached_at, before))
-			fn(ctx, ep);
-	}
+	list_each_safe (it, &c->detached)
+		fn(ctx, list_entry(it, struct endpoint, link_in_peer));
 }
 
 void custody_free(struct custody **cp)
 {
 	struct custody *c = *cp;
+	void *unnoted;
+	size_t at = 0;
 
 	*cp = NULL;
 	if (!c)
 		return;
 	c->undelivered = undelivered_nowhere;
+	while (map_next(&c->unnoted, &at, NULL, &unnoted))
+		entry_noted(c, unnoted);
+	map_clear(&c->unnoted);
+	c->ending = true;
 	while (!list_empty(&c->peers)) {
 		struct custody_peer *p =
 			list_entry(list_first(&c->peers), struct custody_peer, link_in_custody);
@@ -546,7 +575,9 @@ void custody_free(struct custody **cp)
 	list_each_safe (it, &c->detached)
 		endpoint_remove(c, list_entry(it, struct endpoint, link_in_peer), "shutdown");
 	judge_refused(c);
+	have_orphans_free(c);
 	map64_clear(&c->endpoints);
+	map_clear(&c->resume_ids);
 	map_clear(&c->haves);
 	str_clear(&c->scratch);
 	free(c);

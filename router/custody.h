@@ -70,6 +70,7 @@ uint64_t endpoint_sid(const struct endpoint *ep);
 uint64_t endpoint_epoch(const struct endpoint *ep);
 uint8_t endpoint_kind(const struct endpoint *ep);
 bool endpoint_ended(const struct endpoint *ep);
+uint8_t endpoint_state(const struct endpoint *ep); /* enum session_state */
 struct slice endpoint_jid(const struct endpoint *ep);
 void endpoint_set_jid(struct endpoint *ep, struct slice jid);
 size_t endpoint_queued(const struct endpoint *ep); /* bytes not delivered */
@@ -96,17 +97,59 @@ void endpoint_remove(struct custody *c, struct endpoint *ep, const char *reason)
 bool endpoint_detached(const struct endpoint *ep);
 void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer *owner,
 		     uint64_t sid);
-/* Calls fn for each endpoint detached before `before`; fn ends it. */
-void custody_each_detached(struct custody *c, struct monotime before,
-			   void (*fn)(void *ctx, struct endpoint *ep), void *ctx);
+/* Calls fn for each detached endpoint; fn may end it. */
+void custody_each_detached(struct custody *c, void (*fn)(void *ctx, struct endpoint *ep),
+			   void *ctx);
+
+/*
+ * XEP-0198 (router/custody_resume.c). A client's session that can be resumed is detached when its
+ * connection or its cm goes: its queue waits, numbers and counters stand (CUSTODY 4, 10, 12).
+ */
+void endpoint_enable(struct custody *c, struct endpoint *ep, uint64_t in_base, uint32_t max_s,
+		     struct slice resume_id);
+void endpoint_restore(struct custody *c, struct endpoint *ep, const struct msg_announce *m);
+/* Announced as detached: endpoint_detach() follows once its numbers are known. */
+void endpoint_announced_detached(struct endpoint *ep);
+bool endpoint_is_announced_detached(const struct endpoint *ep);
+struct custody_peer *endpoint_former(const struct endpoint *ep); /* NULL = none, or dead */
+bool endpoint_can_resume(const struct endpoint *ep);
+struct endpoint *endpoint_by_resume_id(const struct custody *c, struct slice id);
+void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now);
+struct monotime endpoint_detached_at(const struct endpoint *ep);
+uint32_t endpoint_max_s(const struct endpoint *ep);
+void endpoint_set_blob(struct endpoint *ep, struct slice blob);
+
+/* Gives a detached session to a new owner: the client has had what h says, the rest is sent again
+ * in the same order. Puts RESUMED first. ERR_RANGE: h is more than was sent; nothing changed. */
+enum err endpoint_resume(struct custody *c, struct endpoint *ep, struct custody_peer *owner,
+			 uint64_t request, uint32_t h);
+
+/* A detached session is over: its former cm is told. Then endpoint_remove(). */
+void endpoint_release(struct endpoint *ep);
+
+/* sid is known to this peer as one that has moved on. */
+void custody_peer_former(struct custody_peer *p, uint64_t sid);
+bool custody_peer_is_former(const struct custody_peer *p, uint64_t sid);
+
+/* ep is announced again by a newer owner, whose queue starts at base_q: what it had is kept in
+ * mind. */
+void endpoint_supersede(struct custody *c, struct endpoint *ep, uint64_t base_q);
+
+/* After a router start two announced this session and ep's owner has the higher epoch: the other is
+ * told to close (live), and to forget once all is in (CUSTODY 12). */
+void endpoint_beat(struct custody *c, struct endpoint *ep, struct custody_peer *loser,
+		   uint64_t epoch, uint8_t state);
+
+/* An origin that a former owner announces as delivered. */
+void custody_have_former(struct custody *c, const struct msg_announce_have *m);
 
 /* Its cm has said the last of it (UNBIND): an ended endpoint is freed once nothing is owed. */
 void endpoint_unbound(struct custody *c, struct endpoint *ep);
 
 /* Takes stanza n of ep into custody. resent: it comes after an announcement. NULL: a repeat, dealt
  * with. The caller handles it and then calls custody_handled(). */
-struct custody_entry *custody_accept(struct custody *c, struct endpoint *ep, uint64_t n,
-				     size_t bytes, bool resent);
+struct custody_entry *custody_accept(struct custody *c, struct custody_peer *from,
+				     struct endpoint *ep, uint64_t n, size_t bytes, bool resent);
 void custody_handled(struct custody *c, struct custody_entry *e);
 uint64_t custody_entry_sender(const struct custody_entry *e);
 uint64_t custody_entry_number(const struct custody_entry *e); /* n of its origin */
@@ -118,7 +161,14 @@ void custody_answer(struct custody *c, struct custody_entry *e, struct endpoint 
 		    const struct session_stanza *s);
 /* Was e queued for session sid before? */
 bool custody_had(const struct custody_entry *e, uint64_t sid);
+/* A stanza of the server's own with an origin of its choice (an offline message): settled() is told
+ * once how it ended. Nothing happens to it in an ended endpoint: settled(SETTLED_DISCARDED). */
+void custody_originate(struct custody *c, struct endpoint *ep, uint64_t origin_sid,
+		       uint64_t origin_n, const struct session_stanza *s,
+		       void (*settled)(void *arg, uint8_t how), void *arg);
 void custody_conclude(struct custody_entry *e, uint8_t how);
+/* What custody_originate() delivered under this origin is kept no longer: it may be forgotten. */
+void custody_noted(struct custody *c, uint64_t origin_sid, uint64_t origin_n);
 void custody_hold(struct custody_entry *e);
 void custody_release(struct custody *c, struct custody_entry *e);
 

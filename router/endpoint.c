@@ -3,9 +3,11 @@
  */
 #include <stdlib.h>
 
+#include "base/blob.h"
 #include "base/check.h"
 #include "base/xmem.h"
 #include "ipc/link.h"
+#include "ipc/stanza_kinds.h"
 #include "router/custody.h"
 #include "router/custody_types.h"
 
@@ -24,6 +26,7 @@ struct endpoint *endpoint_add(struct custody *c, struct custody_peer *owner, uin
 	ep->jid = xstrndup(jid.data ? jid.data : "", jid.len);
 	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = next_q;
 	ep->forget_told = next_q;
+	map64_init(&ep->resent);
 	list_init(&ep->dirty);
 	list_append(&owner->endpoints, &ep->link_in_peer);
 	map64_put(&c->endpoints, sid, ep);
@@ -65,6 +68,13 @@ struct slice endpoint_jid(const struct endpoint *ep)
 	return slice_str(ep->jid);
 }
 
+uint8_t endpoint_state(const struct endpoint *ep)
+{
+	if (ep->ended)
+		return SESSION_ENDED;
+	return ep->owner && !ep->announced_detached ? SESSION_LIVE : SESSION_DETACHED;
+}
+
 void endpoint_set_jid(struct endpoint *ep, struct slice jid)
 {
 	free(ep->jid);
@@ -104,6 +114,16 @@ void delivery_free(struct custody *c, struct delivery *d)
 	list_remove(&d->link);
 	list_remove(&d->refused);
 	free(d);
+}
+
+void delivery_drop(struct custody *c, struct delivery *d)
+{
+	bool owed = d->state == DELIVERY_SENT || d->state == DELIVERY_WAITING;
+	struct custody_entry *e = d->entry;
+
+	delivery_free(c, d);
+	if (e && owed)
+		custody_release(c, e);
 }
 
 struct delivery **queue_at(const struct endpoint *ep, uint64_t q)
@@ -169,8 +189,13 @@ void endpoint_free(struct custody *c, struct endpoint *ep)
 	for (uint64_t q = ep->base_q; q < ep->next_q; q++)
 		delivery_free(c, *queue_at(ep, q));
 	map64_remove(&c->endpoints, ep->sid);
+	if (ep->resume_id)
+		map_remove(&c->resume_ids, slice_str(ep->resume_id));
 	list_remove(&ep->link_in_peer);
 	list_remove(&ep->dirty);
+	blob_unref(&ep->blob);
+	map64_clear(&ep->resent);
+	free(ep->resume_id);
 	free(ep->slots);
 	free(ep->jid);
 	free(ep);
@@ -179,10 +204,17 @@ void endpoint_free(struct custody *c, struct endpoint *ep)
 void endpoints_advance_all(struct custody *c)
 {
 	size_t it = 0;
-	void *ep;
+	void *value;
 
-	while (map64_next(&c->endpoints, &it, NULL, &ep))
+	while (map64_next(&c->endpoints, &it, NULL, &value)) {
+		struct endpoint *ep = value;
+
+		map64_clear(&ep->resent);
+		if (ep->seen_n < ep->announced_n)
+			ep->seen_n = ep->announced_n;
+		endpoint_dirty(c, ep);
 		endpoint_advance(c, ep);
+	}
 }
 
 bool endpoint_detached(const struct endpoint *ep)
@@ -190,8 +222,8 @@ bool endpoint_detached(const struct endpoint *ep)
 	return !ep->owner;
 }
 
-/* Whoever had received something is gone: only what was not delivered stays, to be sent again. */
-void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now)
+/* A domain: whoever had received something is gone, only what was not delivered stays. */
+static void detach_domain(struct custody *c, struct endpoint *ep)
 {
 	uint64_t kept = ep->base_q;
 
@@ -202,15 +234,49 @@ void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now
 			d->state = DELIVERY_WAITING;
 			*queue_at(ep, kept++) = d;
 		} else {
-			d->entry = NULL;
-			delivery_free(c, d);
+			delivery_drop(c, d);
 		}
 	}
 	ep->next_q = kept;
 	ep->sent_q = ep->done_q = ep->base_q;
+}
+
+/* A client that can resume: numbers stand, what it did not acknowledge is to be sent again. */
+static void detach_client(struct endpoint *ep)
+{
+	ep->written_q = ep->sent_q;
+	for (uint64_t q = ep->done_q; q < ep->sent_q; q++) {
+		struct delivery *d = *queue_at(ep, q);
+
+		if (d->state == DELIVERY_SENT)
+			d->state = DELIVERY_WAITING;
+	}
+	ep->sent_q = ep->done_q;
+	if (ep->former && ep->owner->dead && ep->resumed_seq &&
+	    link_receipted(ep->owner->link) < ep->resumed_seq) {
+		ep->resumed_seq = 0; /* the new owner never had it: the former one still has */
+		return;
+	}
+	if (ep->former && ep->resumed_seq)
+		link_put_released(ep->former->link,
+				  &(struct msg_released){ep->sid, ep->former_epoch, ep->former_n,
+							 ep->former_q});
+	if (ep->former)
+		link_put_forget(ep->former->link, &(struct msg_forget){ep->sid, ep->former_q});
+	ep->resumed_seq = 0;
+	ep->former = ep->owner->dead ? NULL : ep->owner;
+}
+
+void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now)
+{
+	if (ep->kind == SESSION_DOMAIN)
+		detach_domain(c, ep);
+	else
+		detach_client(ep);
 	ep->flight = 0;
 	ep->owner = NULL;
 	ep->detached_at = now;
+	ep->announced_detached = false;
 	list_remove(&ep->dirty);
 	list_remove(&ep->link_in_peer);
 	list_append(&c->detached, &ep->link_in_peer);
@@ -251,10 +317,12 @@ static void report(struct custody *c, struct endpoint *ep)
 {
 	struct link *l;
 
+	if (ep->former && ep->owner)
+		endpoint_tell_former(c, ep);
 	if (!ep->owner)
 		return;
 	l = ep->owner->link;
-	if (ep->seen_n != ep->held_told) {
+	if (ep->seen_n != ep->held_told && !c->restoring) {
 		ep->held_told = ep->seen_n;
 		link_put_held(l, &(struct msg_held){ep->sid, ep->seen_n});
 	}

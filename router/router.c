@@ -33,6 +33,7 @@ static void on_peer_dead(void *arg, struct hub_peer *hp)
 	if (!p)
 		return;
 	barrier_forget(r, p);
+	resume_forget(r, p);
 	store_ops_forget(r->store, hub_peer_link(hp));
 	if (hub_peer_roles(hp) == IPC_STORE)
 		store_ops_attach(r->store, NULL);
@@ -80,7 +81,9 @@ static void on_tick(void *arg)
 
 	barrier_check(r, loop_now(r->loop));
 	store_ops_tick(r->store, loop_now(r->loop));
-	router_expire(r, loop_now(r->loop));
+	resume_check(r);
+	if (++r->ticks % (1000 / TICK_MS) == 0)
+		resume_expire(r);
 }
 
 static void configure(struct router *r)
@@ -115,6 +118,7 @@ enum err router_init(struct proc *proc, void **state)
 	r->sessions = session_new(&router_host, r);
 	r->store = store_ops_new(hub_boot(r->hub));
 	configure(r);
+	list_init(&r->resumes);
 	barrier_start(r);
 	r->turn = loop_hook_new(r->loop, on_turn, r);
 	r->tick = loop_timer_new(r->loop, on_tick, r);
@@ -143,9 +147,10 @@ void router_deinit(void *state)
 	loop_hook_free(&r->turn);
 	loop_timer_free(&r->tick);
 	barrier_end(r);
-	custody_free(&r->custody);
+	resume_forget(r, NULL);
 	store_ops_free(&r->store);
 	session_free(&r->sessions);
+	custody_free(&r->custody);
 	route_table_free(&r->routes);
 	peers_free(r);
 	hub_close(&r->hub);

@@ -1,12 +1,15 @@
 /*
  * router_barrier - a starting router takes announcements only: it routes nothing until every
- * connection manager that the supervisor calls alive has announced its sessions, or announce_wait
- * is over (CUSTODY 5). What comes in meanwhile is kept in order.
+ * connection manager that the supervisor calls alive has announced its sessions and sent its
+ * unsettled stanzas again, or announce_wait is over (CUSTODY 5). What comes in meanwhile is kept in
+ * order; but of a session that was resumed on a second cm both may hold stanzas: those are handled
+ * first, in the order of their numbers.
  */
 #include <stdlib.h>
 
 #include "base/blob.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/xmem.h"
 #include "ipc/stanza_kinds.h"
 #include "net/loop.h"
@@ -46,6 +49,8 @@ void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct
 	k->peer = p;
 	k->type = type;
 	k->body = blob_new(body.data, body.len);
+	if (type == MSG_RESEND_END)
+		p->all_in = true;
 	list_append(&r->waiting, &k->link);
 }
 
@@ -66,8 +71,8 @@ void barrier_forget(struct router *r, const struct router_peer *p)
 	}
 }
 
-/* How many connection managers are alive and have not yet (announced | sent everything again)? */
-static unsigned int missing(const struct router *r, bool resends)
+/* How many connection managers are alive, and their resends have not yet (come | been handled)? */
+static unsigned int missing(const struct router *r, bool handled)
 {
 	const char *instance, *service;
 	struct hub_peer *hp;
@@ -78,15 +83,93 @@ static unsigned int missing(const struct router *r, bool resends)
 		const struct router_peer *p = hp ? hub_peer_data(hp) : NULL;
 
 		if (codec_role(slice_str(service)) == IPC_CM &&
-		    (!p || !(resends ? p->resent : p->announced)))
+		    (!p || !(handled ? p->resent : p->all_in)))
 			count++;
 	}
 	return count;
 }
 
+/* (sid, n) of a kept stanza; false for all other records. */
+static bool stanza_number(const struct kept *k, uint64_t *sid, uint64_t *n)
+{
+	struct msg_stanza stanza;
+	struct msg_refused refused;
+
+	if (k->type == MSG_STANZA && msg_stanza_get(blob_slice(k->body), &stanza) == ERR_OK) {
+		*sid = stanza.sid;
+		*n = stanza.n;
+		return true;
+	}
+	if (k->type == MSG_REFUSED && msg_refused_get(blob_slice(k->body), &refused) == ERR_OK) {
+		*sid = refused.sid;
+		*n = refused.n;
+		return true;
+	}
+	return false;
+}
+
+/* Sessions of which more than one cm holds stanzas. */
+static void find_shared(struct router *r, struct map64 *shared)
+{
+	uint64_t sid, n;
+
+	list_each (it, &r->waiting) {
+		struct kept *k = list_entry(it, struct kept, link);
+
+		if (stanza_number(k, &sid, &n) && k->peer->custody &&
+		    custody_peer_is_former(k->peer->custody, sid))
+			map64_put(shared, sid, k);
+	}
+}
+
+struct numbered {
+	uint64_t n;
+	struct kept *kept;
+};
+
+static int by_number(const void *a, const void *b)
+{
+	const struct numbered *x = a, *y = b;
+
+	return x->n < y->n ? -1 : x->n > y->n;
+}
+
+static size_t shared_first(struct router *r)
+{
+	struct numbered *list = NULL;
+	size_t count = 0, cap = 0;
+	struct map64 shared;
+	uint64_t sid, n;
+
+	map64_init(&shared);
+	find_shared(r, &shared);
+	list_each (it, &r->waiting) {
+		struct kept *k = list_entry(it, struct kept, link);
+
+		if (!shared.count || !stanza_number(k, &sid, &n) || !map64_find(&shared, sid))
+			continue;
+		if (count == cap) {
+			cap = cap ? cap * 2 : 64;
+			list = xrealloc(list, cap * sizeof(*list));
+		}
+		list[count++] = (struct numbered){n, k};
+	}
+	if (count)
+		qsort(list, count, sizeof(*list), by_number);
+	for (size_t i = 0; i < count; i++) {
+		struct kept *k = list[i].kept;
+
+		router_record(r, k->peer, k->type, blob_slice(k->body));
+		kept_free(k);
+	}
+	free(list);
+	map64_clear(&shared);
+	return count;
+}
+
 static void lift(struct router *r, unsigned int late)
 {
-	size_t kept = 0;
+	size_t kept = shared_first(r);
 
 	r->barrier = false;
 	while (!list_empty(&r->waiting)) {
@@ -111,7 +194,8 @@ void barrier_check(struct router *r, struct monotime now)
 		if (overdue || (late == 0 && waited >= SETTLE_MS))
 			lift(r, late);
 	}
-	if (r->restoring && !r->barrier && (missing(r, true) == 0 || waited > 60000)) {
+	if (r->restoring && !r->barrier &&
+	    ((missing(r, true) == 0 && !session_catching_up(r->sessions)) || waited > 60000)) {
 		r->restoring = false;
 		custody_restored(r->custody);
 	}

@@ -100,6 +100,11 @@ static void host_close(void *ctx, uint64_t sid, const char *condition, const cha
 
 	if (!ep)
 		return;
+	if (endpoint_detached(ep)) {
+		endpoint_release(ep);
+		endpoint_remove(r->custody, ep, "recipient-unavailable");
+		return;
+	}
 	link_put_close(owner_link(r, ep),
 		       &(struct msg_close){sid, endpoint_epoch(ep), slice_str(condition),
 					   slice_str(text ? text : "")});
@@ -112,6 +117,8 @@ static void host_blob(void *ctx, uint64_t sid, struct slice blob)
 	struct endpoint *ep = open_endpoint(r, sid);
 
 	if (ep)
+		endpoint_set_blob(ep, blob);
+	if (ep && !endpoint_detached(ep))
 		link_put_blob(owner_link(r, ep), &(struct msg_blob){sid, endpoint_epoch(ep), blob});
 }
 
@@ -131,6 +138,33 @@ static uint64_t host_route(void *ctx, struct slice domain)
 	return route_table_find(r->routes, domain);
 }
 
+static void host_origin(void *ctx, const struct custody_entry *e, uint64_t *sid, uint64_t *n)
+{
+	(void)ctx;
+	*sid = custody_entry_sender(e);
+	*n = custody_entry_number(e);
+}
+
+static void host_noted(void *ctx, uint64_t origin_sid, uint64_t origin_n)
+{
+	struct router *r = ctx;
+
+	custody_noted(r->custody, origin_sid, origin_n);
+}
+
+static uint64_t host_originate(void *ctx, uint64_t sid, uint64_t origin_sid, uint64_t origin_n,
+			       const struct session_stanza *s,
+			       void (*settled)(void *arg, uint8_t how), void *arg)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (!ep)
+		return 0;
+	custody_originate(r->custody, ep, origin_sid, origin_n, s, settled, arg);
+	return sid;
+}
+
 const struct session_host router_host = {
 	.deliver = host_deliver,
 	.answer = host_answer,
@@ -144,4 +178,7 @@ const struct session_host router_host = {
 	.blob = host_blob,
 	.store = host_store,
 	.route = host_route,
+	.origin = host_origin,
+	.originate = host_originate,
+	.noted = host_noted,
 };

@@ -26,11 +26,22 @@ static struct endpoint *own_endpoint(struct router *r, const struct router_peer 
 
 	if (ep && endpoint_owner(ep) == p->custody)
 		return ep;
-	if (ep)
+	if (ep && custody_peer_is_former(p->custody, sid))
+		r->stale++; /* of an older epoch (CUSTODY 12) */
+	else if (ep)
 		spoof(r, p, what, sid);
 	else
 		r->dropped++;
 	return NULL;
+}
+
+/* The session was resumed meanwhile, here again (CUSTODY 12). */
+static bool is_stale(struct router *r, const struct endpoint *ep, uint64_t epoch)
+{
+	if (epoch == endpoint_epoch(ep))
+		return false;
+	r->stale++;
+	return true;
 }
 
 static void bad_record(const struct router_peer *p, const char *what)
@@ -54,6 +65,35 @@ static struct slice domain_of(struct slice jid)
 	return jid;
 }
 
+/* Two cms may announce one session: it was resumed on the second. The highest epoch has it. */
+static struct endpoint *announced_endpoint(struct router *r, struct router_peer *p,
+					   const struct msg_announce *m)
+{
+	struct endpoint *ep = endpoint_find(r->custody, m->sid);
+
+	struct custody_peer *loser = NULL;
+	uint64_t loser_epoch = 0;
+	uint8_t loser_state = SESSION_ENDED;
+
+	if (ep && m->epoch <= endpoint_epoch(ep)) {
+		endpoint_beat(r->custody, ep, p->custody, m->epoch, m->state);
+		return NULL;
+	}
+	if (ep) {
+		loser = endpoint_owner(ep) ? endpoint_owner(ep) : endpoint_former(ep);
+		loser_epoch = endpoint_epoch(ep);
+		loser_state = endpoint_state(ep);
+		session_unbind(r->sessions, m->sid, slice_str("announced by a newer owner"),
+			       loop_now(r->loop));
+		endpoint_supersede(r->custody, ep, m->base_q);
+	}
+	ep = endpoint_add(r->custody, p->custody, m->sid, m->epoch, m->kind, m->base_q, m->jid);
+	if (loser)
+		endpoint_beat(r->custody, ep, loser, loser_epoch, loser_state);
+	endpoint_restore(r->custody, ep, m);
+	return ep;
+}
+
 static void on_announce(struct router *r, struct router_peer *p, struct slice body)
 {
 	struct monotime now = loop_now(r->loop);
@@ -65,13 +105,11 @@ static void on_announce(struct router *r, struct router_peer *p, struct slice bo
 		bad_record(p, "ANNOUNCE");
 		return;
 	}
-	ep = endpoint_add(r->custody, p->custody, m.sid, m.epoch, m.kind, m.base_q, m.jid);
-	if (!ep) {
-		spoof(r, p, "ANNOUNCE", m.sid);
+	ep = announced_endpoint(r, p, &m);
+	if (!ep)
 		return;
-	}
 	if (m.kind == SESSION_DOMAIN)
-		e = m.ended ? ERR_OK : route_table_bind(r->routes, m.jid, m.sid);
+		e = m.state == SESSION_ENDED ? ERR_OK : route_table_bind(r->routes, m.jid, m.sid);
 	else
 		e = session_announce(r->sessions, m.sid, m.jid, m.conn, m.addr, m.blob, now);
 	if (e != ERR_OK) {
@@ -79,11 +117,13 @@ static void on_announce(struct router *r, struct router_peer *p, struct slice bo
 			       &(struct msg_close){m.sid, m.epoch, slice_str("conflict"),
 						   slice_str("another session has this address")});
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
-	} else if (m.ended) {
+	} else if (m.state == SESSION_ENDED) {
 		if (m.kind == SESSION_CLIENT)
 			session_unbind(r->sessions, m.sid,
 				       slice_str("ended while the router was away"), now);
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
+	} else if (m.state == SESSION_DETACHED) {
+		endpoint_announced_detached(ep);
 	}
 }
 
@@ -94,8 +134,18 @@ static void on_announce_have(struct router *r, struct router_peer *p, struct sli
 
 	if (msg_announce_have_get(body, &m) != ERR_OK)
 		bad_record(p, "ANNOUNCE_HAVE");
+	else if (custody_peer_is_former(p->custody, m.sid))
+		custody_have_former(r->custody, &m);
 	else if ((ep = own_endpoint(r, p, "ANNOUNCE_HAVE", m.sid)))
 		endpoint_have(r->custody, ep, &m);
+}
+
+static void detach_announced(void *ctx, struct endpoint *ep)
+{
+	struct router *r = ctx;
+
+	if (endpoint_is_announced_detached(ep))
+		endpoint_detach(r->custody, ep, loop_now(r->loop));
 }
 
 static void on_announce_end(struct router *r, struct router_peer *p, struct slice body)
@@ -107,6 +157,7 @@ static void on_announce_end(struct router *r, struct router_peer *p, struct slic
 		return;
 	}
 	p->announced = true;
+	custody_peer_each(p->custody, detach_announced, r);
 	if (m.count)
 		log_info(hub_peer_instance(p->hub), "event=announced sessions=%u", m.count);
 	barrier_check(r, loop_now(r->loop));
@@ -123,7 +174,7 @@ static void unbind_ended(void *ctx, struct endpoint *ep)
 static void on_resend_end(struct router *r, struct router_peer *p, struct slice body)
 {
 	(void)body;
-	p->resent = true;
+	p->all_in = p->resent = true;
 	custody_peer_each(p->custody, unbind_ended, r);
 }
 
@@ -192,7 +243,7 @@ static void on_unbind(struct router *r, struct router_peer *p, struct slice body
 		return;
 	}
 	ep = own_endpoint(r, p, "UNBIND", m.sid);
-	if (!ep)
+	if (!ep || is_stale(r, ep, m.epoch))
 		return;
 	if (!endpoint_ended(ep))
 		session_over(r, ep, m.reason);
@@ -209,7 +260,7 @@ static void end_session(void *ctx, struct endpoint *ep)
 {
 	struct ending *e = ctx;
 
-	if (endpoint_kind(ep) == SESSION_CLIENT && !endpoint_ended(ep))
+	if (endpoint_kind(ep) == SESSION_CLIENT && !endpoint_ended(ep) && !endpoint_can_resume(ep))
 		session_over(e->router, ep, slice_str("its connection manager died"));
 }
 
@@ -219,25 +270,6 @@ void router_peer_sessions_end(struct router *r, struct router_peer *p, const cha
 
 	custody_peer_each(p->custody, end_session, &e);
 	custody_peer_dead(r->custody, &p->custody, reason, loop_now(r->loop));
-}
-
-static void end_detached(void *ctx, struct endpoint *ep)
-{
-	struct router *r = ctx;
-
-	log_info("-", "event=route_removed domain=%s reason=\"no session within the grace time\"",
-		 log_quote(endpoint_jid(ep)));
-	route_table_unbind(r->routes, endpoint_sid(ep));
-	endpoint_remove(r->custody, ep, "recipient-unavailable");
-}
-
-void router_expire(struct router *r, struct monotime now)
-{
-	uint64_t grace = (uint64_t)proc_config(r->proc)->router_reconnect_grace * 1000000;
-
-	if (now.us > grace)
-		custody_each_detached(r->custody, (struct monotime){now.us - grace}, end_detached,
-				      r);
 }
 
 /* A stanza whose `to` is of a domain that another service on the bus serves: no need to ask
@@ -284,6 +316,30 @@ static void handle_stanza(struct router *r, struct endpoint *ep, struct custody_
 		session_stanza(r->sessions, m->sid, e, m, now);
 }
 
+/* Who was the owner of a session when it was resumed elsewhere still holds what it had accepted,
+ * and sends that again to a new router. */
+static struct endpoint *sender_endpoint(struct router *r, struct router_peer *p, const char *what,
+					uint64_t sid)
+{
+	struct endpoint *ep = endpoint_find(r->custody, sid);
+
+	if (ep && !p->resent && custody_peer_is_former(p->custody, sid))
+		return ep;
+	/* detached in the announcement, then its resends */
+	if (ep && !p->resent && endpoint_former(ep) == p->custody)
+		return ep;
+	return own_endpoint(r, p, what, sid);
+}
+
+/* A stanza that came too late from where its session was: the client sends it again to where the
+ * session is now, since its h did not cover it. Nobody need hold this copy. */
+static void refuse_late(struct router *r, struct router_peer *p, uint64_t sid, uint64_t n)
+{
+	if (endpoint_find(r->custody, sid) && custody_peer_is_former(p->custody, sid))
+		link_put_settled(hub_peer_link(p->hub),
+				 &(struct msg_settled){sid, n, SETTLED_DISCARDED});
+}
+
 static void on_stanza(struct router *r, struct router_peer *p, struct slice body)
 {
 	struct custody_entry *e;
@@ -294,20 +350,86 @@ static void on_stanza(struct router *r, struct router_peer *p, struct slice body
 		bad_record(p, "STANZA");
 		return;
 	}
-	ep = own_endpoint(r, p, "STANZA", m.sid);
-	if (!ep)
+	ep = sender_endpoint(r, p, "STANZA", m.sid);
+	if (!ep) {
+		refuse_late(r, p, m.sid, m.n);
 		return;
+	}
 	if (endpoint_kind(ep) == SESSION_DOMAIN && !slice_eq(domain_of(m.from), endpoint_jid(ep))) {
 		spoof(r, p, "STANZA", m.sid);
 		link_put_settled(hub_peer_link(p->hub),
 				 &(struct msg_settled){m.sid, m.n, SETTLED_DISCARDED});
 		return;
 	}
-	e = custody_accept(r->custody, ep, m.n, body.len, !p->resent);
+	e = custody_accept(r->custody, p->custody, ep, m.n, body.len, !p->resent);
 	if (!e)
 		return;
 	handle_stanza(r, ep, e, &m);
 	custody_handled(r->custody, e);
+}
+
+static void on_refused(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct custody_entry *e;
+	struct msg_refused m;
+	struct endpoint *ep;
+
+	if (msg_refused_get(body, &m) != ERR_OK) {
+		bad_record(p, "REFUSED");
+		return;
+	}
+	ep = sender_endpoint(r, p, "REFUSED", m.sid);
+	if (!ep)
+		refuse_late(r, p, m.sid, m.n);
+	e = ep ? custody_accept(r->custody, p->custody, ep, m.n, body.len, !p->resent) : NULL;
+	if (!e)
+		return;
+	if (!custody_was_answered(r->custody, e, ep))
+		session_refuse(r->sessions, e, &m, loop_now(r->loop));
+	custody_handled(r->custody, e);
+}
+
+static void on_enable(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_enable m;
+	struct endpoint *ep;
+
+	if (msg_enable_get(body, &m) != ERR_OK)
+		bad_record(p, "ENABLE");
+	else if ((ep = own_endpoint(r, p, "ENABLE", m.sid)) && !endpoint_ended(ep))
+		resume_enable(r, ep, &m);
+}
+
+static void on_detached(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_detached m;
+	struct endpoint *ep;
+
+	if (msg_detached_get(body, &m) != ERR_OK) {
+		bad_record(p, "DETACHED");
+		return;
+	}
+	ep = own_endpoint(r, p, "DETACHED", m.sid);
+	if (!ep || is_stale(r, ep, m.epoch))
+		return;
+	if (!endpoint_ended(ep) && endpoint_can_resume(ep)) {
+		resume_detached(r, ep, m.reason);
+		return;
+	}
+	/* Closed from here at the same time: nobody will resume it. */
+	link_put_released(hub_peer_link(p->hub),
+			  &(struct msg_released){m.sid, m.epoch, UINT64_MAX - 1, 0});
+	endpoint_unbound(r->custody, ep);
+}
+
+static void on_resume(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_resume m;
+
+	if (msg_resume_get(body, &m) != ERR_OK)
+		bad_record(p, "RESUME");
+	else
+		resume_ask(r, p, &m);
 }
 
 static void on_delivered(struct router *r, struct router_peer *p, struct slice body)
@@ -386,6 +508,10 @@ static record_fn *const handlers[] = {
 	[MSG_BIND] = on_bind,
 	[MSG_UNBIND] = on_unbind,
 	[MSG_STANZA] = on_stanza,
+	[MSG_REFUSED] = on_refused,
+	[MSG_ENABLE] = on_enable,
+	[MSG_DETACHED] = on_detached,
+	[MSG_RESUME] = on_resume,
 	[MSG_DELIVERED] = on_delivered,
 	[MSG_UNDELIVERABLE] = on_undeliverable,
 	[MSG_STORE] = on_store,

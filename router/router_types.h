@@ -22,7 +22,8 @@ struct router_peer {
 	struct hub_peer *hub;
 	struct custody_peer *custody; /* connection managers only */
 	bool announced;		      /* ANNOUNCE_END seen */
-	bool resent;		      /* RESEND_END seen */
+	bool all_in;		      /* RESEND_END has come */
+	bool resent;		      /* and was its turn: what follows is new */
 };
 
 struct router {
@@ -40,9 +41,12 @@ struct router {
 	bool barrier;
 	bool restoring; /* until every resend is in */
 	struct monotime started;
+	struct list resumes; /* RESUME requests that wait (router_resume.c) */
+	unsigned int ticks;
 	struct list waiting; /* records kept until the barrier is over, in order */
 
 	uint64_t spoofs;
+	uint64_t stale; /* records of an older epoch */
 	uint64_t dropped;
 };
 
@@ -51,8 +55,13 @@ void router_record(struct router *r, struct router_peer *p, uint16_t type, struc
 /* Ends every session of a domain or client whose cm has died, and judges what it had. */
 void router_peer_sessions_end(struct router *r, struct router_peer *p, const char *reason);
 
-/* Domains whose service did not come back within reconnect_grace. */
-void router_expire(struct router *r, struct monotime now);
+/* router_resume.c: XEP-0198 */
+void resume_enable(struct router *r, struct endpoint *ep, const struct msg_enable *m);
+void resume_detached(struct router *r, struct endpoint *ep, struct slice reason);
+void resume_ask(struct router *r, struct router_peer *p, const struct msg_resume *m);
+void resume_check(struct router *r);				   /* those that had to wait */
+void resume_forget(struct router *r, const struct router_peer *p); /* NULL = all */
+void resume_expire(struct router *r); /* whoever did not come back in time */
 
 /* router_barrier.c */
 void barrier_start(struct router *r);

@@ -2,6 +2,7 @@
 
 #include "ipc/stanza_kinds.h"
 #include "session/iq.h"
+#include "session/offline.h"
 #include "session/registry.h"
 #include "session/reply.h"
 #include "xmpp/jid.h"
@@ -111,10 +112,9 @@ static enum message message_type(uint8_t type)
 	}
 }
 
-/* Does s take messages for the bare JID? Never below priority 0 (RFC 6121 8.5.2.1.1). */
 static bool takes(const struct session *s, uint64_t except)
 {
-	return registry_available(s) && s->priority >= 0 && s->sid != except;
+	return registry_takes(s) && s->sid != except;
 }
 
 /* The highest priority among them, -1 when there is none. */
@@ -149,10 +149,15 @@ static void copies(const struct inbound *in, const struct user *u, int priority,
 		reply_drop(in, rule);
 }
 
-/* Offline storage: there is none behind it yet, and then RFC 6121 8.5.2.2.1 demands this error. */
-static void store_offline(const struct inbound *in, const char *reason, const char *rule)
+/* What is not to be kept is refused: RFC 6121 8.5.2.2.1; also what a session refused that is still
+ * there: it would get it at its next login, after all that is sent to it until then. */
+static void store_offline(const struct inbound *in, uint64_t except, const char *reason,
+			  const char *rule)
 {
-	reply_error(in, stanza_error_find(slice_str(reason)), NULL, rule);
+	const struct session *refused = except ? registry_sid(in->m, except) : NULL;
+
+	if ((refused && registry_takes(refused)) || !offline_store(in, rule))
+		reply_error(in, stanza_error_find(slice_str(reason)), NULL, rule);
 }
 
 static void apply(const struct inbound *in, enum address address, uint64_t except,
@@ -171,7 +176,7 @@ static void apply(const struct inbound *in, enum address address, uint64_t excep
 		copies(in, u, 0, except, r->name);
 		break;
 	case TO_STORE:
-		store_offline(in, reason, r->name);
+		store_offline(in, except, reason, r->name);
 		break;
 	case TO_ERROR:
 		reply_error(in, stanza_error_find(slice_str(reason)), NULL, r->name);
@@ -218,6 +223,8 @@ void delivery_message(struct inbound *in)
 				    "message to the server");
 		return;
 	}
+	if (offline_defer(in))
+		return;
 	if (jid_text_resource(in->s.to).len == 0) {
 		apply(in, ADDRESS_BARE, 0, "service-unavailable");
 		return;

@@ -13,6 +13,9 @@
 #define GET 1
 #define SET 2
 
+/* XEP-0160 section 4: a feature without a namespace. */
+#define FEATURE_OFFLINE "msgoffline"
+
 struct handler {
 	const char *ns, *name;
 	uint8_t types; /* GET | SET */
@@ -20,8 +23,8 @@ struct handler {
 	void (*handle)(struct inbound *in, const struct xml_node *payload);
 };
 
-static const char *const server_features[] = {NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING,
-					      NS_VERSION,    NS_ROSTER,	     NULL};
+static const char *const server_features[] = {NS_DISCO_INFO, NS_DISCO_ITEMS,  NS_PING, NS_VERSION,
+					      NS_ROSTER,     FEATURE_OFFLINE, NULL};
 static const char *const account_features[] = {NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING, NULL};
 
 /* XEP-0030 3.2: no nodes here, neither at the server nor at accounts. */

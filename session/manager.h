@@ -33,7 +33,10 @@ struct session_manager {
 	struct map64 sessions;	  /* sid -> struct session */
 	struct map roster_queues; /* bare JID -> struct roster_queue */
 	struct list roster_jobs;  /* all jobs, so that they can be orphaned at the end */
-	uint64_t pushes;	  /* numbers the ids of roster pushes */
+	struct map offline_boxes; /* bare JID -> struct offline_box */
+	struct list
+		offline_jobs; /* all requests for them, so that they can be orphaned at the end */
+	uint64_t pushes;      /* numbers the ids of roster pushes */
 };
 
 /* One stanza while it is handled. s is a copy of the envelope; its slices are the caller's. */

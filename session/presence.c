@@ -5,6 +5,7 @@
 #include "ipc/codec.h"
 #include "ipc/stanza_kinds.h"
 #include "session/delivery.h"
+#include "session/offline.h"
 #include "session/presence_contacts.h"
 #include "session/registry.h"
 #include "session/reply.h"
@@ -168,7 +169,7 @@ static void show_others(const struct inbound *in)
 static void broadcast_available(struct inbound *in)
 {
 	struct session *self = in->sender;
-	bool initial = !registry_available(self);
+	bool initial = !registry_available(self), took = registry_takes(self), backlog;
 	int8_t priority;
 
 	if (!presence_priority(&in->s, &priority)) {
@@ -178,12 +179,16 @@ static void broadcast_available(struct inbound *in)
 		return;
 	}
 	registry_set_presence(self, &in->s, priority);
+	backlog = offline_wanted(in->m, self, took);
+	self->backlog |= backlog;
 	session_blob_emit(in->m, self);
 	to_available(in->m, in->e, false, self->user, &in->s);
 	if (initial)
 		show_others(in);
 	in->s.to = SLICE_NONE;
 	presence_contacts_available(in);
+	if (backlog)
+		offline_available(in->m, self);
 }
 
 static void broadcast_unavailable(struct inbound *in)

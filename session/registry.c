@@ -135,7 +135,7 @@ void registry_set_presence(struct session *s, const struct session_stanza *p, in
 	s->last = next;
 	s->priority = p ? priority : 0;
 	if (!p)
-		s->informed = false;
+		s->informed = s->backlog = false;
 }
 
 /* The offset of jid in the packed list, or its length. */

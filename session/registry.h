@@ -45,6 +45,7 @@ struct session {
 	int8_t priority;
 	bool interested; /* asked for the roster (RFC 6121 2.2) */
 	bool informed;	 /* has been shown whom its user sees and who asks (3.1.3, 4.3) */
+	bool backlog;	 /* offline messages are, or are to be, delivered to it */
 	char text[];
 };
 
@@ -55,6 +56,12 @@ struct session *user_after(const struct session *s);
 static inline bool registry_available(const struct session *s)
 {
 	return s->last != NULL;
+}
+
+/* Does s take messages for the bare JID? Never below priority 0 (RFC 6121 8.5.2.1.1). */
+static inline bool registry_takes(const struct session *s)
+{
+	return registry_available(s) && s->priority >= 0;
 }
 
 /* Borrowed or NULL. full: a full JID; bare: only the bare part of jid is looked at. */

@@ -29,6 +29,11 @@ void reply_consume(const struct inbound *in, const char *rule)
 	conclude(in, SETTLED_CONSUMED, rule);
 }
 
+void reply_stored(const struct inbound *in, const char *rule)
+{
+	conclude(in, SETTLED_STORED, rule);
+}
+
 void reply_drop(const struct inbound *in, const char *rule)
 {
 	conclude(in, SETTLED_DISCARDED, rule);

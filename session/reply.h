@@ -21,6 +21,7 @@ void reply_error(const struct inbound *in, enum stanza_error error, const char *
 void reply_result(const struct inbound *in, struct slice inner, const char *rule);
 
 void reply_consume(const struct inbound *in, const char *rule);
+void reply_stored(const struct inbound *in, const char *rule);
 void reply_drop(const struct inbound *in, const char *rule);
 
 /* A stanza put aside while the datastore is asked: in custody (held), copied. in->e = NULL: one

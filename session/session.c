@@ -9,6 +9,7 @@
 #include "ipc/stanza_kinds.h"
 #include "session/delivery.h"
 #include "session/manager.h"
+#include "session/offline.h"
 #include "session/presence.h"
 #include "session/registry.h"
 #include "session/reply.h"
@@ -32,6 +33,8 @@ struct session_manager *session_new(const struct session_host *host, void *ctx)
 	map64_init(&m->sessions);
 	map_init(&m->roster_queues);
 	list_init(&m->roster_jobs);
+	map_init(&m->offline_boxes);
+	list_init(&m->offline_jobs);
 	/* Push ids must not repeat after a restart: a client could take an old answer for a new. */
 	m->pushes = random_u64() >> 16;
 	return m;
@@ -54,6 +57,7 @@ void session_free(struct session_manager **mp)
 	if (!m)
 		return;
 	roster_job_orphan_all(m);
+	offline_orphan_all(m);
 	while (map64_next(&m->sessions, &it, NULL, (void **)&s))
 		registry_free(m, &s);
 	map64_clear(&m->sessions);
@@ -248,6 +252,9 @@ enum err session_announce(struct session_manager *m, uint64_t sid, struct slice 
 			 "seen again at its next presence\"",
 			 log_quote(full), err_name(e));
 	log_session(s, "session-announced", "");
+	/* CUSTODY 5: what was being delivered to it goes on, before anything new. */
+	if (s->backlog && offline_wanted(m, s, false))
+		offline_available(m, s);
 	return ERR_OK;
 }
 

@@ -73,6 +73,25 @@ struct session_host {
 	 * that no resource gets a second copy. May be NULL: then receivers must recognise the
 	 * repeat by its origin (CUSTODY 6). */
 	bool (*had)(void *ctx, const struct custody_entry *e, uint64_t sid);
+
+	/* Offline storage (XEP-0160) needs the next two; without them there is none. */
+
+	/* Where e comes from: (session id, n), the same after a crash (CUSTODY 6). */
+	void (*origin)(void *ctx, const struct custody_entry *e, uint64_t *sid, uint64_t *n);
+
+	/* Puts s, which the server has kept under the origin it once came with, on sid's queue as
+	 * an entry of the server's own. 0: there is no such session, nothing happens. Else
+	 * settled() is called once, with SETTLED_DELIVERED or what became of it instead (it is not
+	 * judged by session_undelivered()); perhaps from inside originate() or close(), never when
+	 * the host itself ends. */
+	uint64_t (*originate)(void *ctx, uint64_t sid, uint64_t origin_sid, uint64_t origin_n,
+			      const struct session_stanza *s,
+			      void (*settled)(void *arg, uint8_t how), void *arg);
+
+	/* What originate() delivered under this origin is no longer kept, so it cannot come again:
+	 * only now may the receiver's cm forget the origin (CUSTODY 8). May be NULL: then it may at
+	 * once, and a router that dies in between repeats it. */
+	void (*noted)(void *ctx, uint64_t origin_sid, uint64_t origin_n);
 };
 
 struct session_config {
@@ -108,6 +127,10 @@ void session_unbind(struct session_manager *m, uint64_t sid, struct slice reason
 void session_stanza(struct session_manager *m, uint64_t sid, struct custody_entry *e,
 		    const struct msg_stanza *s, struct monotime now);
 
+/* A stanza that its connection manager could not take: answered with the error it names. */
+void session_refuse(struct session_manager *m, struct custody_entry *e, const struct msg_refused *r,
+		    struct monotime now);
+
 /* A stanza from a domain's session (component, other server) whose from was checked by the host:
  * to is a local domain. */
 void session_stanza_from(struct session_manager *m, struct slice from, struct custody_entry *e,
@@ -123,6 +146,10 @@ bool session_exists(const struct session_manager *m, uint64_t sid);
 struct slice session_jid(const struct session_manager *m, uint64_t sid); /* full; empty if none */
 bool session_is_local(const struct session_manager *m, struct slice domain);
 size_t session_count(const struct session_manager *m);
+
+/* Are kept messages still being put on queues? After a start the host must not forget what
+ * receivers already had before this is over: the messages come under their old origins. */
+bool session_catching_up(const struct session_manager *m);
 
 /* `xmpp sessions [JID]`: one JSON object a line. jid: full, bare, or empty = all. */
 void session_list(const struct session_manager *m, struct slice jid, struct str *out);

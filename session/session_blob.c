@@ -9,11 +9,13 @@
 
 #define BLOB_INTERESTED 0x01
 #define BLOB_AVAILABLE	0x02
+#define BLOB_BACKLOG	0x04
 
 void session_blob_emit(struct session_manager *m, const struct session *s)
 {
 	struct str out = STR_INIT;
-	uint8_t flags = (s->interested ? BLOB_INTERESTED : 0) | (s->last ? BLOB_AVAILABLE : 0);
+	uint8_t flags = (s->interested ? BLOB_INTERESTED : 0) | (s->last ? BLOB_AVAILABLE : 0) |
+			(s->backlog ? BLOB_BACKLOG : 0);
 
 	codec_put_u8(&out, BLOB_VERSION);
 	codec_put_u8(&out, flags);
@@ -68,6 +70,7 @@ enum err session_blob_restore(struct session *s, struct slice blob)
 	if (flags & BLOB_AVAILABLE)
 		registry_set_presence(s, &last, (int8_t)priority);
 	s->informed = s->last != NULL;
+	s->backlog = s->last && (flags & BLOB_BACKLOG);
 	str_reset(&s->targets);
 	str_add_slice(&s->targets, targets);
 	s->ntargets = count;

@@ -1,7 +1,8 @@
 /*
  * session_blob - what a session is besides its JID, packed for its cm to keep (CUSTODY 9).
  *
- * Version 1: interested, availability, priority, the last presence, targets of directed presence.
+ * Version 1: interested, availability, whether offline messages are under way to it, priority, the
+ * last presence, targets of directed presence.
  * Fields may be added at the end of a version; a reader ignores what it does not know.
  */
 #ifndef SESSION_SESSION_BLOB_H

@@ -5,6 +5,7 @@ TEST_BINS    := $(TEST_SOURCES:%.c=$(B)/%)
 # What a unit test links follows its folder; every other test links everything.
 TEST_USES.base       := base
 TEST_USES.bench      := bench base
+TEST_USES.ledger     := tests/ledger bench base
 TEST_USES.net        := net base
 TEST_USES.ipc        := ipc net base
 TEST_USES.xmpp       := xmpp ipc net base
@@ -35,8 +36,10 @@ check: deps
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BINS    := $(FUZZ_SOURCES:tests/fuzz/%.c=$(O)/fuzz/%)
 FUZZ_DEPS    := $(wildcard lib/base/*.c lib/xmpp/*.c lib/ipc/codec.c lib/ipc/link.c lib/ipc/db_pack.c)
+FUZZ_DEPS.fuzz_sup_message  := lib/proc/message.c
+FUZZ_DEPS.fuzz_session_blob := $(wildcard session/*.c)
 SECONDS ?= 30
-$(O)/fuzz/%: tests/fuzz/%.c $(FUZZ_DEPS)
+$(O)/fuzz/%: tests/fuzz/%.c $(FUZZ_DEPS) $$(FUZZ_DEPS.$$*)
 	@mkdir -p $(@D)
 	@echo "  FUZZ $@"
 	$(Q)clang $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ \

@@ -28,7 +28,7 @@ void str_reset(struct str *s)
 		s->data[0] = '\0';
 }
 
-void str_reserve(struct str *s, size_t more)
+void str_grow(struct str *s, size_t more)
 {
 	size_t need = s->len + more + 1;
 	size_t cap;
@@ -42,31 +42,6 @@ void str_reserve(struct str *s, size_t more)
 	s->data = xrealloc(s->cap ? s->data : NULL, cap);
 	s->cap = cap;
 	s->data[s->len] = '\0';
-}
-
-void str_add(struct str *s, const void *data, size_t len)
-{
-	if (len == 0)
-		return;
-	str_reserve(s, len);
-	memcpy(s->data + s->len, data, len);
-	s->len += len;
-	s->data[s->len] = '\0';
-}
-
-void str_adds(struct str *s, const char *text)
-{
-	str_add(s, text, strlen(text));
-}
-
-void str_addc(struct str *s, char c)
-{
-	str_add(s, &c, 1);
-}
-
-void str_add_slice(struct str *s, struct slice sl)
-{
-	str_add(s, sl.data, sl.len);
 }
 
 void str_vaddf(struct str *s, const char *fmt, va_list ap)

@@ -39,3 +39,32 @@ bool db_scram_get(struct slice *in, struct db_scram *s)
 	       codec_get_str(in, &s->salt) && codec_get_str(in, &s->stored_key) &&
 	       codec_get_str(in, &s->server_key);
 }
+
+void db_offline_put(struct str *out, const struct db_offline *o)
+{
+	codec_put_u64(out, o->id);
+	codec_put_u64(out, o->origin_sid);
+	codec_put_u64(out, o->origin_n);
+	codec_put_u64(out, o->stamp_ms);
+	codec_put_u8(out, o->kind);
+	codec_put_u8(out, o->type);
+	codec_put_u16(out, o->flags);
+	codec_put_str(out, o->from);
+	codec_put_str(out, o->to);
+	codec_put_str(out, o->stanza_id);
+	codec_put_str(out, o->lang);
+	codec_put_str(out, o->children);
+	codec_put_bytes(out, o->inner);
+}
+
+bool db_offline_get(struct slice *in, struct db_offline *o)
+{
+	*o = (struct db_offline){0};
+	return codec_get_u64(in, &o->id) && codec_get_u64(in, &o->origin_sid) &&
+	       codec_get_u64(in, &o->origin_n) && codec_get_u64(in, &o->stamp_ms) &&
+	       codec_get_u8(in, &o->kind) && codec_get_u8(in, &o->type) &&
+	       codec_get_u16(in, &o->flags) && codec_get_str(in, &o->from) &&
+	       codec_get_str(in, &o->to) && codec_get_str(in, &o->stanza_id) &&
+	       codec_get_str(in, &o->lang) && codec_get_str(in, &o->children) &&
+	       codec_get_bytes(in, &o->inner);
+}

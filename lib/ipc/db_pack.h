@@ -1,5 +1,5 @@
 /*
- * db_pack - what lists inside BYTES of DB_* records look like: roster items and SCRAM keys.
+ * db_pack - what lists inside BYTES of DB_* records look like: roster items, SCRAM keys, messages.
  *
  * Shared by the datastore and those who ask it. Decoded strings borrow from the packed bytes.
  */
@@ -43,5 +43,19 @@ struct db_scram {
 
 void db_scram_put(struct str *out, const struct db_scram *s);
 bool db_scram_get(struct slice *in, struct db_scram *s);
+
+/* One message of offline storage (XEP-0160), as its envelope travels: origin (CUSTODY 6), when the
+ * server had it (ms since 1970), the fields of STANZA. id is its place, 0 in a request. */
+struct db_offline {
+	uint64_t id;
+	uint64_t origin_sid, origin_n;
+	uint64_t stamp_ms; /* 0 in a request: now */
+	uint8_t kind, type;
+	uint16_t flags;
+	struct slice from, to, stanza_id, lang, children, inner;
+};
+
+void db_offline_put(struct str *out, const struct db_offline *o);
+bool db_offline_get(struct slice *in, struct db_offline *o);
 
 #endif

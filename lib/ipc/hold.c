@@ -18,7 +18,7 @@ struct hold_session {
 	uint64_t sid;
 	uint64_t epoch;
 	uint8_t kind;
-	bool ended;
+	uint8_t state; /* enum session_state */
 	char *jid, *conn, *addr;
 	struct blob *blob;
 	void *stream; /* NULL once ended */
@@ -28,6 +28,16 @@ struct hold_session {
 	struct hold_in in;    /* from the router, not forgotten */
 	uint64_t announced_q; /* numbers below were known to an earlier router */
 	uint64_t told_seq;    /* ended: the link record that says so */
+
+	/* XEP-0198 */
+	bool enabling; /* ENABLE is out */
+	bool enabled;
+	bool want_resume;
+	char *resume_id; /* NULL = cannot be resumed */
+	uint32_t max_s;
+	uint64_t in_base;  /* n at <enable/> */
+	uint64_t out_base; /* the first q that the client counts */
+	uint64_t held_n;   /* the router holds everything up to here */
 };
 
 struct hold {
@@ -59,6 +69,7 @@ static void session_free(struct hold_session *s)
 	hold_out_clear(&s->out);
 	hold_in_clear(&s->in);
 	blob_unref(&s->blob);
+	free(s->resume_id);
 	free(s->jid);
 	free(s->conn);
 	free(s->addr);
@@ -84,12 +95,12 @@ void hold_free(struct hold **hp)
  * the news of its end itself. */
 static void free_if_done(struct hold_session *s)
 {
-	if (s->ended && hold_out_empty(&s->out) && hold_in_reported(&s->in) == 0 &&
+	if (s->state == SESSION_ENDED && hold_out_empty(&s->out) && hold_in_reported(&s->in) == 0 &&
 	    link_receipted(s->hold->link) >= s->told_seq)
 		session_free(s);
 }
 
-static void sweep(struct hold *h)
+void hold_sweep(struct hold *h)
 {
 	list_each_safe (it, &h->ended)
 		free_if_done(list_entry(it, struct hold_session, link));
@@ -100,7 +111,7 @@ struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint
 {
 	struct hold_session *s = xcalloc(1, sizeof(*s));
 
-	sweep(h);
+	hold_sweep(h);
 	check(!map64_find(&h->by_sid, sid));
 	s->hold = h;
 	s->sid = sid;
@@ -117,21 +128,38 @@ struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint
 	return s;
 }
 
-void hold_end(struct hold_session **sp, const char *reason)
+static struct hold *leave(struct hold_session **sp, uint8_t state)
 {
 	struct hold_session *s = *sp;
-	struct hold *h = s->hold;
 
 	*sp = NULL;
 	s->stream = NULL;
-	s->ended = true;
+	s->state = state;
 	list_remove(&s->link);
-	list_append(&h->ended, &s->link);
+	list_append(&s->hold->ended, &s->link);
+	return s->hold;
+}
+
+void hold_end(struct hold_session **sp, const char *reason)
+{
+	struct hold_session *s = *sp;
+	struct hold *h = leave(sp, SESSION_ENDED);
+
 	/* What was not delivered never will be: the router judges it when it sees the UNBIND. */
 	hold_in_drop_undelivered(&s->in);
 	s->told_seq =
 		link_put_unbind(h->link, &(struct msg_unbind){s->sid, s->epoch, slice_str(reason)});
-	sweep(h);
+	hold_sweep(h);
+}
+
+/* Keeps also the origins that the client may or may not have had: their numbers must stand. */
+void hold_detach(struct hold_session **sp, const char *reason)
+{
+	struct hold_session *s = *sp;
+	struct hold *h = leave(sp, SESSION_DETACHED);
+
+	s->told_seq = link_put_detached(
+		h->link, &(struct msg_detached){s->sid, s->epoch, slice_str(reason)});
 }
 
 void hold_closed(struct hold_session **sp)
@@ -139,24 +167,98 @@ void hold_closed(struct hold_session **sp)
 	hold_end(sp, "closed");
 }
 
-uint64_t hold_send(struct hold_session *s, struct msg_stanza *m)
+/* Keeps one encoded record as stanza n and sends it. Also while the bus is down: a resumed link
+ * sends it, a restarted one forgets it and hold_announce() sends it again. */
+static uint64_t take(struct hold_session *s, uint16_t type, struct str *record)
 {
-	struct str record = STR_INIT;
-	struct blob *b;
+	struct blob *b = blob_new(record->data, record->len);
+	uint64_t n = hold_out_next(&s->out);
 
-	check(!s->ended);
-	m->sid = s->sid;
-	m->n = hold_out_next(&s->out);
-	msg_stanza_put(&record, m);
-	b = blob_new(record.data, record.len);
-	str_clear(&record);
+	str_clear(record);
 	hold_out_add_take(&s->out, b);
 	s->out_bytes += b->len;
 	s->hold->total += b->len;
-	/* Also while the bus is down: a resumed link sends it, a restarted one forgets it and
-	 * hold_announce() sends it again. */
-	link_put_encoded(s->hold->link, MSG_STANZA, blob_slice(b));
-	return m->n;
+	link_put_encoded(s->hold->link, type, blob_slice(b));
+	return n;
+}
+
+uint64_t hold_send(struct hold_session *s, struct msg_stanza *m)
+{
+	struct str record = STR_INIT;
+
+	check(s->state == SESSION_LIVE);
+	m->sid = s->sid;
+	m->n = hold_out_next(&s->out);
+	msg_stanza_put(&record, m);
+	return take(s, MSG_STANZA, &record);
+}
+
+uint64_t hold_refuse(struct hold_session *s, uint8_t kind, uint8_t type, struct slice id,
+		     const char *condition, const char *text)
+{
+	struct str record = STR_INIT;
+	struct msg_refused m = {s->sid, hold_out_next(&s->out), kind,		type,
+				id,	slice_str(condition),	slice_str(text)};
+
+	check(s->state == SESSION_LIVE);
+	msg_refused_put(&record, &m);
+	return take(s, MSG_REFUSED, &record);
+}
+
+static void put_enable(const struct hold_session *s)
+{
+	link_put_enable(s->hold->link,
+			&(struct msg_enable){s->sid, s->want_resume, s->max_s, s->in_base});
+}
+
+void hold_enable(struct hold_session *s, bool resume, uint32_t max_s)
+{
+	check(s->state == SESSION_LIVE && !s->enabling && !s->enabled);
+	s->enabling = true;
+	s->want_resume = resume;
+	s->max_s = max_s;
+	s->in_base = hold_out_next(&s->out) - 1;
+	put_enable(s);
+}
+
+bool hold_is_enabled(const struct hold_session *s)
+{
+	return s->enabled;
+}
+
+bool hold_can_resume(const struct hold_session *s)
+{
+	return s->enabled && s->resume_id;
+}
+
+uint32_t hold_h(const struct hold_session *s)
+{
+	return s->held_n > s->in_base ? (uint32_t)(s->held_n - s->in_base) : 0;
+}
+
+uint64_t hold_unacked(const struct hold_session *s)
+{
+	uint64_t done = hold_in_done(&s->in);
+
+	if (!s->enabled)
+		return 0;
+	return hold_in_next(&s->in) - (done > s->out_base ? done : s->out_base);
+}
+
+static void tell_delivered(struct hold_session *s, uint64_t upto);
+
+enum err hold_acked(struct hold_session *s, uint32_t h, uint32_t *sent)
+{
+	uint64_t done = hold_in_done(&s->in), next = hold_in_next(&s->in), upto;
+	uint64_t first = done > s->out_base ? done : s->out_base;
+	uint32_t more = h - (uint32_t)(first - s->out_base); /* modulo 2^32 (XEP-0198 section 4) */
+
+	*sent = (uint32_t)(next - s->out_base);
+	if (!s->enabled || more > next - first)
+		return ERR_RANGE;
+	if (hold_in_deliver(&s->in, first + more - 1, &upto))
+		tell_delivered(s, upto);
+	return ERR_OK;
 }
 
 size_t hold_unsettled(const struct hold_session *s)
@@ -183,6 +285,8 @@ void hold_delivered(struct hold_session *s, uint64_t q)
 {
 	uint64_t upto;
 
+	if (s->enabled && q >= s->out_base)
+		q = s->out_base - 1; /* counted ones are the client's to acknowledge */
 	if (hold_in_deliver(&s->in, q, &upto))
 		tell_delivered(s, upto);
 }
@@ -224,6 +328,8 @@ static void on_held(struct hold *h, struct slice body)
 
 	if (msg_held_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)))
 		return;
+	if (m.n > s->held_n)
+		s->held_n = m.n;
 	if (s->stream && h->events->on_held)
 		h->events->on_held(s->stream, m.n);
 }
@@ -237,7 +343,7 @@ static void on_deliver(struct hold *h, struct slice body)
 
 	if (msg_deliver_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)))
 		return; /* a session that ended while this was under way: its UNBIND settles it */
-	if (s->ended)
+	if (s->state != SESSION_LIVE)
 		return;
 	if (m.q != hold_in_next(&s->in)) {
 		log_err(s->conn, "event=queue_gap sid=%016llx got=%llu expected=%llu",
@@ -247,7 +353,11 @@ static void on_deliver(struct hold *h, struct slice body)
 	}
 	repeat = hold_in_has(&s->in, s->announced_q, m.origin_sid, m.origin_n);
 	hold_in_add(&s->in, m.origin_sid, m.origin_n);
-	if (!repeat)
+	if (repeat)
+		log_warn(s->conn, "event=repeat sid=%016llx q=%llu", (unsigned long long)s->sid,
+			 (unsigned long long)m.q);
+	/* A counted number must be written, or the client's h would mean something else. */
+	if (!repeat || s->enabled)
 		h->events->on_deliver(s->stream, &m);
 	else if (hold_in_deliver_one(&s->in, m.q, &upto))
 		tell_delivered(s, upto);
@@ -262,6 +372,101 @@ static void on_forget(struct hold *h, struct slice body)
 		return;
 	hold_in_forget(&s->in, m.q);
 	free_if_done(s);
+}
+
+static void on_enabled(struct hold *h, struct slice body)
+{
+	struct hold_session *s;
+	struct msg_enabled m;
+
+	if (msg_enabled_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)) ||
+	    s->state != SESSION_LIVE || !s->enabling)
+		return;
+	s->enabling = false;
+	s->enabled = true;
+	s->resume_id = m.resume_id.len ? xstrndup(m.resume_id.data, m.resume_id.len) : NULL;
+	s->max_s = m.max_s;
+	s->in_base = m.in_base;
+	s->out_base = m.out_base;
+	if (h->events->on_enabled)
+		h->events->on_enabled(s->stream, m.resume_id, m.max_s);
+}
+
+static void on_detach(struct hold *h, struct slice body)
+{
+	struct hold_session *s;
+	struct msg_detach m;
+
+	if (msg_detach_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)))
+		return;
+	if (s->state == SESSION_LIVE && s->epoch == m.epoch && h->events->on_detach)
+		h->events->on_detach(s->stream);
+}
+
+static void on_released(struct hold *h, struct slice body)
+{
+	struct hold_session *s;
+	struct msg_released m;
+	size_t bytes = 0;
+
+	if (msg_released_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)) ||
+	    s->state != SESSION_DETACHED || s->epoch != m.epoch)
+		return;
+	s->state = SESSION_ENDED;
+	hold_in_rewind(&s->in, m.q);
+	hold_out_drop_after(&s->out, m.seen_n, &bytes);
+	s->out_bytes -= bytes;
+	h->total -= bytes;
+	free_if_done(s);
+}
+
+/* The same session again in this process: what it owes is kept. */
+static struct hold_session *revive(struct hold_session *s, const struct msg_resumed *m,
+				   const char *conn, const char *addr, void *stream)
+{
+	size_t bytes = 0;
+
+	hold_out_drop_after(&s->out, m->seen_n, &bytes);
+	s->out_bytes -= bytes;
+	s->hold->total -= bytes;
+	hold_out_skip_to(&s->out, m->seen_n + 1);
+	hold_in_rewind(&s->in, m->next_q - 1);
+	free(s->conn);
+	free(s->addr);
+	free(s->resume_id);
+	s->conn = xstrdup(conn);
+	s->addr = xstrdup(addr);
+	s->stream = stream;
+	s->epoch = m->epoch;
+	s->state = SESSION_LIVE;
+	list_remove(&s->link);
+	list_append(&s->hold->sessions, &s->link);
+	return s;
+}
+
+struct hold_session *hold_add_resumed(struct hold *h, const struct msg_resumed *m, const char *conn,
+				      const char *addr, void *stream)
+{
+	struct hold_session *s = map64_find(&h->by_sid, m->sid);
+
+	if (s) {
+		check(s->state != SESSION_LIVE);
+		revive(s, m, conn, addr, stream);
+	} else {
+		s = hold_add(h, m->sid, m->epoch, SESSION_CLIENT, m->jid, conn, addr, stream);
+		hold_out_start(&s->out, m->seen_n + 1);
+		hold_in_start(&s->in, m->next_q);
+	}
+	s->enabled = true;
+	s->enabling = false;
+	s->resume_id = xstrndup(m->resume_id.data, m->resume_id.len);
+	s->max_s = m->max_s;
+	s->in_base = m->in_base;
+	s->out_base = m->out_base;
+	s->held_n = m->seen_n;
+	blob_unref(&s->blob);
+	s->blob = blob_new(m->blob.data, m->blob.len);
+	return s;
 }
 
 static void on_blob(struct hold *h, struct slice body)
@@ -290,6 +495,15 @@ bool hold_record(struct hold *h, uint16_t type, struct slice body)
 	case MSG_FORGET:
 		on_forget(h, body);
 		return true;
+	case MSG_ENABLED:
+		on_enabled(h, body);
+		return true;
+	case MSG_DETACH:
+		on_detach(h, body);
+		return true;
+	case MSG_RELEASED:
+		on_released(h, body);
+		return true;
 	case MSG_BLOB:
 		on_blob(h, body);
 		return true;
@@ -304,12 +518,17 @@ static void announce_one(struct hold_session *s, struct link *l)
 		.sid = s->sid,
 		.epoch = s->epoch,
 		.kind = s->kind,
-		.ended = s->ended,
+		.state = s->state,
+		.sent_n = hold_out_next(&s->out) - 1,
 		.base_q = hold_in_base(&s->in),
 		.next_q = hold_in_next(&s->in),
 		.jid = slice_str(s->jid),
 		.conn = slice_str(s->conn),
 		.addr = slice_str(s->addr),
+		.resume_id = slice_str(s->resume_id),
+		.max_s = s->enabled ? s->max_s : 0,
+		.in_base = s->in_base,
+		.out_base = s->enabled ? s->out_base : 0,
 		.blob = blob_slice(s->blob),
 	};
 	uint64_t seq = link_put_announce(l, &m);
@@ -322,7 +541,7 @@ static void announce_one(struct hold_session *s, struct link *l)
 								      have->delivered});
 	}
 	s->announced_q = m.next_q;
-	if (s->ended)
+	if (s->state != SESSION_LIVE)
 		s->told_seq = seq;
 }
 
@@ -347,9 +566,15 @@ static uint32_t resend_list(const struct list *sessions, struct link *l)
 		uint64_t n = 0;
 
 		while (hold_out_each(&s->out, &n, &b)) {
-			link_put_encoded(l, MSG_STANZA, blob_slice(b));
+			struct slice in = blob_slice(b), body;
+			uint16_t type;
+
+			check(codec_next(&in, &type, &body) == ERR_OK);
+			link_put_encoded(l, type, blob_slice(b));
 			count++;
 		}
+		if (s->enabling)
+			put_enable(s);
 	}
 	return count;
 }

@@ -28,6 +28,12 @@ struct hold_events {
 	void (*on_held)(void *stream, uint64_t n);
 	/* Stanza n is settled: unsettled bytes went down, a paused stream may read again. */
 	void (*on_settled)(void *stream, uint64_t n, uint8_t how);
+	/* XEP-0198 is on: what is delivered from now on is counted. id is empty when the session
+	 * cannot be resumed; max_s = how long it can. May be NULL where nobody enables it. */
+	void (*on_enabled)(void *stream, struct slice id, uint32_t max_s);
+	/* Somebody resumes this session elsewhere: close the connection without </stream:stream>
+	 * and call hold_detach() at once. */
+	void (*on_detach)(void *stream);
 };
 
 /* link: to the router (bus_link()), borrowed; it outlives the hold. */
@@ -49,6 +55,37 @@ void hold_closed(struct hold_session **sp);
  * Returns n. */
 uint64_t hold_send(struct hold_session *s, struct msg_stanza *m);
 
+/* A stanza that the stream could not take: it gets a number like any other and its error comes back
+ * as a delivery (CUSTODY 10). Returns n. */
+uint64_t hold_refuse(struct hold_session *s, uint8_t kind, uint8_t type, struct slice id,
+		     const char *condition, const char *text);
+
+/*
+ * XEP-0198. hold_enable: asks for it; on_enabled answers, in order with deliveries. From there on
+ * hold_delivered() says nothing about counted deliveries: hold_acked() does.
+ */
+void hold_enable(struct hold_session *s, bool resume, uint32_t max_s);
+bool hold_is_enabled(const struct hold_session *s);
+bool hold_can_resume(const struct hold_session *s);
+
+/* h for <a/>: stanzas since <enable/> that are secured (the router holds them). */
+uint32_t hold_h(const struct hold_session *s);
+
+/* The client's <a h='...'/>. ERR_RANGE: it acknowledges more than it was sent (XEP-0198 section 4:
+ * stream error undefined-condition with handled-count-too-high); *sent then is what was sent. */
+enum err hold_acked(struct hold_session *s, uint32_t h, uint32_t *sent);
+
+/* Counted deliveries that the client has not acknowledged: ask with <r/>. */
+uint64_t hold_unacked(const struct hold_session *s);
+
+/* The connection broke, the session can be resumed: as hold_end, but the router keeps it. */
+void hold_detach(struct hold_session **sp, const char *reason);
+
+/* RESUMED came for a stream that sent RESUME: its session is here from now on. What the client did
+ * not acknowledge arrives as deliveries. An older remainder of that session here is merged. */
+struct hold_session *hold_add_resumed(struct hold *h, const struct msg_resumed *m, const char *conn,
+				      const char *addr, void *stream);
+
 /* Bytes accepted and not settled: above the session's share stop reading that stream. */
 size_t hold_unsettled(const struct hold_session *s);
 size_t hold_total(const struct hold *h);
@@ -61,6 +98,9 @@ void hold_delivered(struct hold_session *s, uint64_t q);
 
 /* q cannot be delivered; reason is a stanza error condition. */
 void hold_undeliverable(struct hold_session *s, uint64_t q, const char *reason);
+
+/* Lets go of ended sessions that owe nothing any more; once a second is often enough. */
+void hold_sweep(struct hold *h);
 
 /* A record from the router: true if it was one of custody's and is dealt with. */
 bool hold_record(struct hold *h, uint16_t type, struct slice body);

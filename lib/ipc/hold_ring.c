@@ -18,6 +18,30 @@ void hold_out_clear(struct hold_out *o)
 	hold_out_init(o);
 }
 
+void hold_out_start(struct hold_out *o, uint64_t next)
+{
+	check(o->base == o->next);
+	o->base = o->next = next;
+}
+
+void hold_out_drop_after(struct hold_out *o, uint64_t n, size_t *bytes)
+{
+	for (; o->next > n + 1 && o->next > o->base; o->next--) {
+		struct blob **slot = &o->slots[(o->next - 1) & (o->cap - 1)];
+
+		*bytes += *slot ? (*slot)->len : 0;
+		blob_unref(slot);
+	}
+}
+
+void hold_out_skip_to(struct hold_out *o, uint64_t next)
+{
+	if (o->base == o->next && next > o->next)
+		o->base = o->next = next;
+	while (o->next < next)
+		hold_out_add_take(o, NULL);
+}
+
 uint64_t hold_out_next(const struct hold_out *o)
 {
 	return o->next;
@@ -99,6 +123,36 @@ void hold_in_clear(struct hold_in *i)
 	hold_in_init(i);
 }
 
+static struct hold_have *slot(const struct hold_in *i, uint64_t q)
+{
+	return &i->slots[q & (i->cap - 1)];
+}
+
+void hold_in_start(struct hold_in *i, uint64_t next)
+{
+	check(i->base == i->next);
+	i->base = i->done = i->next = next;
+}
+
+void hold_in_rewind(struct hold_in *i, uint64_t q)
+{
+	uint64_t upto;
+
+	hold_in_deliver(i, q, &upto);
+	if (i->next <= q) {
+		/* numbers that never came here (they went to another cm): nothing to keep of them
+		 */
+		i->base = i->done = i->next = q + 1;
+		return;
+	}
+	i->done = i->next = q + 1 > i->base ? q + 1 : i->base;
+}
+
+uint64_t hold_in_done(const struct hold_in *i)
+{
+	return i->done;
+}
+
 uint64_t hold_in_base(const struct hold_in *i)
 {
 	return i->base;
@@ -107,11 +161,6 @@ uint64_t hold_in_base(const struct hold_in *i)
 uint64_t hold_in_next(const struct hold_in *i)
 {
 	return i->next;
-}
-
-static struct hold_have *slot(const struct hold_in *i, uint64_t q)
-{
-	return &i->slots[q & (i->cap - 1)];
 }
 
 static void hold_in_grow(struct hold_in *i)

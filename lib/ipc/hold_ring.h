@@ -23,6 +23,10 @@ struct hold_out {
 
 void hold_out_init(struct hold_out *o);
 void hold_out_clear(struct hold_out *o);
+void hold_out_start(struct hold_out *o, uint64_t next);			 /* of an empty one */
+void hold_out_drop_after(struct hold_out *o, uint64_t n, size_t *bytes); /* what is newer than n */
+/* Numbers up to next - 1 were given elsewhere: nothing to settle of them here. */
+void hold_out_skip_to(struct hold_out *o, uint64_t next);
 uint64_t hold_out_next(const struct hold_out *o); /* the n that the next one will get */
 void hold_out_add_take(struct hold_out *o, struct blob *b);
 size_t hold_out_settle(struct hold_out *o, uint64_t n); /* its length; 0 when it was not there */
@@ -46,6 +50,10 @@ struct hold_in {
 
 void hold_in_init(struct hold_in *i);
 void hold_in_clear(struct hold_in *i);
+void hold_in_start(struct hold_in *i, uint64_t next); /* of an empty one */
+/* Everything up to q is delivered, nothing after it ever came: numbers go on with q + 1. */
+void hold_in_rewind(struct hold_in *i, uint64_t q);
+uint64_t hold_in_done(const struct hold_in *i); /* everything below is delivered */
 uint64_t hold_in_base(const struct hold_in *i);
 uint64_t hold_in_next(const struct hold_in *i);
 void hold_in_add(struct hold_in *i, uint64_t origin_sid, uint64_t origin_n);

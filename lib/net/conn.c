@@ -18,6 +18,8 @@
 
 #define READ_MAX      (32 * 1024)
 #define READS_IN_TURN 4
+#define SPARES	      32 /* output buffers kept for the next turn, for all connections */
+#define SPARE_MAX     (16 * 1024)
 
 enum conn_state {
 	CONN_DETECT, /* nothing received: TLS or plain? */
@@ -35,6 +37,8 @@ struct conn_set {
 	struct loop_hook *hook;
 	struct list dirty; /* conns with output of this turn */
 	struct list again; /* conns whose input is not used up */
+	struct str spare[SPARES];
+	unsigned int nspares;
 	char buf[READ_MAX];
 };
 
@@ -88,6 +92,18 @@ static void addr_text(char *out, size_t size, const struct sockaddr_storage *pee
 static void enter(struct conn *c)
 {
 	c->busy++;
+}
+
+/* An idle connection holds no output buffer, a busy one should not make it anew for every flush. */
+static void give_back(struct conn_set *s, struct str *out)
+{
+	if (out->cap > SPARE_MAX || out->cap == 0 || s->nspares == SPARES) {
+		str_clear(out);
+		return;
+	}
+	str_reset(out);
+	s->spare[s->nspares++] = *out;
+	str_init(out);
 }
 
 static void destroy(struct conn *c)
@@ -251,7 +267,7 @@ static ssize_t write_some(struct conn *c)
 /* What follows when the last queued byte was accepted. */
 static void drained(struct conn *c)
 {
-	str_clear(&c->out);
+	give_back(c->set, &c->out);
 	c->out_off = 0;
 	if (c->state == CONN_UPGRADE)
 		begin_handshake(c);
@@ -416,6 +432,8 @@ void conn_set_free(struct conn_set **sp)
 		return;
 	check(list_empty(&s->dirty) && list_empty(&s->again));
 	loop_hook_free(&s->hook);
+	while (s->nspares > 0)
+		str_clear(&s->spare[--s->nspares]);
 	free(s);
 }
 
@@ -478,6 +496,8 @@ void conn_start_tls(struct conn *c, struct tls_ctx *tls)
 
 struct str *conn_write_begin(struct conn *c)
 {
+	if (c->out.cap == 0 && c->set->nspares > 0)
+		c->out = c->set->spare[--c->set->nspares];
 	return &c->out;
 }
 

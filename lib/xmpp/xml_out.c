@@ -10,28 +10,32 @@ static const char *const in_text[256] = {
 	['"'] = "&quot;", ['\''] = "&apos;", ['\r'] = "&#13;",
 };
 
-static const char *escape_of(unsigned char c, bool attribute)
+/* Which bytes cannot stand as they are: 1 in text and in attributes, 2 only in attributes. */
+static const uint8_t special[256] = {
+	[0x00 ... 0x08] = 1, ['\t'] = 2, ['\n'] = 2, [0x0b ... 0x1f] = 1, ['&'] = 1,
+	['<'] = 1,	     ['>'] = 1,	 ['"'] = 1,  ['\''] = 1,
+};
+
+static const char *escape_of(unsigned char c)
 {
 	if (c >= 0x20 || c == '\r')
 		return in_text[c];
 	if (c == '\t')
-		return attribute ? "&#9;" : NULL;
-	if (c == '\n')
-		return attribute ? "&#10;" : NULL;
-	return "?";
+		return "&#9;";
+	return c == '\n' ? "&#10;" : "?";
 }
 
-static void write_escaped(struct str *out, struct slice s, bool attribute)
+static void write_escaped(struct str *out, struct slice s, uint8_t which)
 {
 	size_t start = 0;
 
 	for (size_t i = 0; i < s.len; i++) {
-		const char *e = escape_of((unsigned char)s.data[i], attribute);
+		unsigned char c = (unsigned char)s.data[i];
 
-		if (!e)
+		if (!(special[c] & which))
 			continue;
 		str_add(out, s.data + start, i - start);
-		str_adds(out, e);
+		str_adds(out, escape_of(c));
 		start = i + 1;
 	}
 	str_add(out, s.data + start, s.len - start);
@@ -40,13 +44,13 @@ static void write_escaped(struct str *out, struct slice s, bool attribute)
 void xml_out_text(struct str *out, struct slice s)
 {
 	if (s.len > 0)
-		write_escaped(out, s, false);
+		write_escaped(out, s, 1);
 }
 
 void xml_out_attr_value(struct str *out, struct slice s)
 {
 	if (s.len > 0)
-		write_escaped(out, s, true);
+		write_escaped(out, s, 1 | 2);
 }
 
 void xml_out_attr(struct str *out, const char *name, struct slice value)

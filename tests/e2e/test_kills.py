@@ -136,7 +136,9 @@ def an_adopted_service_is_restarted_when_it_dies(rh):
 @case
 def a_service_that_dies_while_the_supervisor_is_away_is_started_by_the_next(rh):
     before = pids(rh)
-    os.kill(rh.supervisor_pid(), signal.SIGKILL)
+    supervisor = rh.supervisor_pid()
+    os.kill(supervisor, signal.SIGKILL)
+    wait_for(lambda: not alive(supervisor), "the end of the supervisor")
     cm = before[next(n for n in before if n.startswith("cm-client"))]
     os.kill(cm, signal.SIGKILL)
     wait_for(lambda: not alive(cm), "the end of cm-client")

@@ -173,6 +173,10 @@ class Instance:
     def kill(self, name, number=signal.SIGKILL):
         """Signals a service's process, waits until it is gone and returns its pid."""
         pid = self.pid(name)
+        if pid <= 0:  # being restarted just now; kill(0) would be our own group
+            self.wait_ready(name)
+            pid = self.pid(name)
+        assert pid > 1, f"{name} has no process"
         os.kill(pid, number)
         wait_for(lambda: not alive(pid), f"the end of {name}, pid {pid}")
         return pid

@@ -45,7 +45,17 @@ struct bus {
 	void *arg;
 };
 
-enum rig_command { RIG_STOP, RIG_DRAIN, RIG_CLOSE, RIG_SETTLE, RIG_FLOOD };
+enum rig_command {
+	RIG_STOP,
+	RIG_DRAIN,
+	RIG_CLOSE,
+	RIG_SETTLE,
+	RIG_FLOOD,
+	RIG_HOLD,    /* HELD for all that came, and from now on */
+	RIG_THREE,   /* three deliveries at once */
+	RIG_DETACH,  /* somebody resumes it elsewhere */
+	RIG_RESUMED, /* the answer to a RESUME that waits for it */
+};
 
 static struct rig {
 	struct proc proc;
@@ -64,11 +74,17 @@ static struct rig {
 	pthread_mutex_t lock;
 	enum rig_command command;
 	bool settles;
+	bool holds;
+	bool answers_resume;
 	unsigned int stanzas;
 	uint64_t delivered_q;
 	uint64_t last_sid;
 	char last[256];	  /* "message to=... flags=... inner" of the last STANZA */
 	char unbound[64]; /* reason of the last UNBIND */
+	char detached[64];
+	char refused[128];
+	uint64_t request; /* of the last RESUME */
+	char resume[64];
 } rig;
 
 struct loop *proc_loop(struct proc *p)
@@ -222,8 +238,72 @@ static void rig_stanza(const struct msg_stanza *m)
 		msg_settled_put(&rig.todo, &(struct msg_settled){m->sid, m->n, SETTLED_CONSUMED});
 		rig.settled_n = m->n;
 	}
+	if (rig.holds)
+		msg_held_put(&rig.todo, &(struct msg_held){m->sid, m->n});
 	if (memmem(m->inner.data, m->inner.len, "echo", 4))
 		rig_deliver(m->sid, m->inner);
+}
+
+#define RIG_SEEN 40 /* of the session that can be resumed: n and q before */
+#define RIG_HAD	 7
+
+static void rig_resumed(void)
+{
+	rig.last_sid = 77;
+	rig.q = RIG_HAD;
+	msg_resumed_put(&rig.todo, &(struct msg_resumed){.request = rig.request,
+							 .sid = rig.last_sid,
+							 .epoch = 5,
+							 .jid = slice_str("juliet@localhost/x"),
+							 .resume_id = slice_str("rid"),
+							 .max_s = 300,
+							 .seen_n = RIG_SEEN,
+							 .in_base = 2,
+							 .out_base = 1,
+							 .next_q = RIG_HAD + 1});
+	rig_deliver(rig.last_sid, slice_str("<body>kept</body>"));
+}
+
+static void rig_resume(const struct msg_resume *m)
+{
+	rig.request = m->request;
+	snprintf(rig.resume, sizeof(rig.resume), "%.*s %.*s h=%u", SLICE_ARG(m->jid),
+		 SLICE_ARG(m->resume_id), m->h);
+	if (!slice_is(m->resume_id, "rid"))
+		msg_resume_refused_put(&rig.todo, &(struct msg_resume_refused){
+							  m->request, slice_str("item-not-found"),
+							  slice_str("no such session")});
+	else if (rig.answers_resume)
+		rig_resumed();
+}
+
+/* XEP-0198: true if it was one of its records. */
+static bool rig_sm(uint16_t type, struct slice body)
+{
+	struct msg_enable enable;
+	struct msg_detached detached;
+	struct msg_refused refused;
+	struct msg_resume resume;
+
+	if (type == MSG_ENABLE && msg_enable_get(body, &enable) == ERR_OK)
+		msg_enabled_put(
+			&rig.todo,
+			&(struct msg_enabled){.sid = enable.sid,
+					      .resume_id = slice_str(enable.resume ? "rid" : ""),
+					      .max_s = enable.max_s ? enable.max_s : 300,
+					      .in_base = enable.in_base,
+					      .out_base = rig.q + 1});
+	else if (type == MSG_DETACHED && msg_detached_get(body, &detached) == ERR_OK)
+		snprintf(rig.detached, sizeof(rig.detached), "%.*s", SLICE_ARG(detached.reason));
+	else if (type == MSG_REFUSED && msg_refused_get(body, &refused) == ERR_OK)
+		snprintf(rig.refused, sizeof(rig.refused), "n=%llu %.*s id=%.*s",
+			 (unsigned long long)refused.n, SLICE_ARG(refused.condition),
+			 SLICE_ARG(refused.id));
+	else if (type == MSG_RESUME && msg_resume_get(body, &resume) == ERR_OK)
+		rig_resume(&resume);
+	else
+		return false;
+	return true;
 }
 
 static void rig_record(void *arg, uint16_t type, struct slice body)
@@ -237,7 +317,9 @@ static void rig_record(void *arg, uint16_t type, struct slice body)
 
 	(void)arg;
 	pthread_mutex_lock(&rig.lock);
-	if (type == MSG_STORE && msg_store_get(body, &store) == ERR_OK) {
+	if (rig_sm(type, body)) {
+		/* done */
+	} else if (type == MSG_STORE && msg_store_get(body, &store) == ERR_OK) {
 		rig_store(&store);
 	} else if (type == MSG_BIND && msg_bind_get(body, &bind) == ERR_OK) {
 		snprintf(jid, sizeof(jid), "%.*s/%.*s", SLICE_ARG(bind.jid),
@@ -320,6 +402,16 @@ static void rig_on_command(void *arg, int events)
 							     slice_str("replaced")});
 	if (c == RIG_FLOOD)
 		rig_flood();
+	if (c == RIG_HOLD) {
+		rig.holds = true;
+		msg_held_put(&rig.todo, &(struct msg_held){rig.last_sid, rig.stanzas});
+	}
+	for (int i = 0; c == RIG_THREE && i < 3; i++)
+		rig_deliver(rig.last_sid, slice_str("<body>3</body>"));
+	if (c == RIG_DETACH)
+		msg_detach_put(&rig.todo, &(struct msg_detach){rig.last_sid, 5});
+	if (c == RIG_RESUMED)
+		rig_resumed();
 	if (c == RIG_SETTLE) {
 		rig.settles = true;
 		while (rig.settled_n < rig.stanzas)
@@ -374,7 +466,7 @@ static inline void rig_start(struct config *cfg)
 	log_set_level(LOG_LEVEL_ERROR);
 	pthread_mutex_init(&rig.lock, NULL);
 	str_init(&rig.todo);
-	rig.settles = true;
+	rig.settles = rig.holds = rig.answers_resume = true;
 	rig.proc.cfg = cfg ? cfg : config_defaults();
 	rig.proc.files = cert_files_new("localhost", 30);
 	rig.proc.loop = loop_new();
@@ -477,6 +569,21 @@ static inline bool client_wait(struct client *c, const char *text)
 	return true;
 }
 
+static inline void rig_wait(bool (*holds)(void), const char *what)
+{
+	for (int i = 0; i < 1000; i++) {
+		bool now;
+
+		pthread_mutex_lock(&rig.lock);
+		now = holds();
+		pthread_mutex_unlock(&rig.lock);
+		if (now)
+			return;
+		usleep(5000);
+	}
+	fail_msg("in vain: %s", what);
+}
+
 #define CLIENT_HEADER                                                \
 	"<?xml version='1.0'?><stream:stream xmlns='jabber:client' " \
 	"xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>"
@@ -491,8 +598,8 @@ static inline bool client_expect(struct client *c, const char *say, const char *
 	return ok;
 }
 
-/* To a bound resource x by STARTTLS and PLAIN. */
-static inline bool client_login(struct client *c)
+/* To a stream on which a resource may be bound, by STARTTLS and PLAIN. */
+static inline bool client_authenticate(struct client *c)
 {
 	return client_expect(c, CLIENT_HEADER, "</stream:features>") &&
 	       client_expect(c, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
@@ -502,7 +609,13 @@ static inline bool client_login(struct client *c)
 			     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"
 			     "AGp1bGlldABzZWNyZXQ=</auth>",
 			     "<success") &&
-	       client_expect(c, CLIENT_HEADER, "</stream:features>") &&
+	       client_expect(c, CLIENT_HEADER, "</stream:features>");
+}
+
+/* To a bound resource x. */
+static inline bool client_login(struct client *c)
+{
+	return client_authenticate(c) &&
 	       client_expect(c,
 			     "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
 			     "<resource>x</resource></bind></iq>",

@@ -59,21 +59,6 @@ static void an_ordinary_client_still_works(void)
 	client_close(&c);
 }
 
-static void wait_for(bool (*holds)(void), const char *what)
-{
-	for (int i = 0; i < 1000; i++) {
-		bool now;
-
-		pthread_mutex_lock(&rig.lock);
-		now = holds();
-		pthread_mutex_unlock(&rig.lock);
-		if (now)
-			return;
-		usleep(5000);
-	}
-	fail_msg("in vain: %s", what);
-}
-
 static bool one_is_delivered(void)
 {
 	return rig.delivered_q == 1;
@@ -97,11 +82,11 @@ static void stanzas_pass_with_their_envelope_and_delivery_is_reported(void **sta
 			    "<message from='romeo@localhost/y'><body>echo</body></message>");
 	assert_string_equal(rig.last, "kind=1 n=1 to=romeo@localhost flags=1 "
 				      "inner=<body>echo</body>");
-	wait_for(one_is_delivered, "DELIVERED");
+	rig_wait(one_is_delivered, "DELIVERED");
 	assert_true(client_expect(&c, "<iq type='get' id='1'><echo xmlns='urn:x'/></iq>", "echo"));
 	assert_non_null(strstr(rig.last, "to=juliet@localhost flags=80"));
 	assert_true(client_expect(&c, " </stream:stream\n >", "</stream:stream>"));
-	wait_for(is_unbound, "UNBIND");
+	rig_wait(is_unbound, "UNBIND");
 	assert_string_equal(rig.unbound, "closed");
 	client_close(&c);
 }
@@ -318,7 +303,7 @@ static void the_router_can_close_a_stream(void **state)
 	assert_true(client_wait(&c, ERR_("conflict")));
 	assert_non_null(strstr(c.in.data, "replaced"));
 	assert_false(client_wait(&c, NULL));
-	wait_for(is_unbound, "UNBIND");
+	rig_wait(is_unbound, "UNBIND");
 	assert_string_equal(rig.unbound, "closed");
 	client_close(&c);
 	an_ordinary_client_still_works();
@@ -431,7 +416,7 @@ static void a_client_is_read_no_further_than_its_share(void **state)
 	pthread_mutex_unlock(&rig.lock);
 	assert_in_range(seen, 15, 17);
 	rig_do(RIG_SETTLE);
-	wait_for(all_have_come, "the rest of the stanzas");
+	rig_wait(all_have_come, "the rest of the stanzas");
 	assert_non_null(strstr(rig.last, "n=400 "));
 	client_close(&c);
 }
@@ -444,7 +429,7 @@ static void a_client_that_does_not_read_is_closed(void **state)
 	client_open(&c);
 	assert_true(client_login(&c));
 	rig_do(RIG_FLOOD);
-	wait_for(is_unbound, "UNBIND");
+	rig_wait(is_unbound, "UNBIND");
 	assert_string_equal(rig.unbound, "policy-violation");
 	assert_true(rig.delivered_q < 200);
 	client_close(&c);

@@ -1,12 +1,18 @@
 /*
  * A simulated instance: one router (custody) and three connection managers (hold) with two sessions
  * each, joined by links over wires that lose everything in flight when an end dies. From a seed,
- * sessions write to each other while the router and the managers are killed and come back. No
- * process, no socket, no clock: SIM_SEED=n replays one run, SIM_SEEDS=n says how many.
+ * sessions write to each other while the router and the managers are killed and come back. Half of
+ * the sessions use XEP-0198: what is written to such a client may be lost with its connection, it
+ * acknowledges now and then, its connection breaks, and it resumes on any manager and sends again
+ * what <resumed h/> does not cover. No process, no socket, no clock: SIM_SEED=n replays one run,
+ * SIM_SEEDS=n says how many.
  *
- * The ledger at the end: what a surviving sender saw settled as delivered was received exactly once
- * and in order by a session that never knew more than one manager; what was bounced or discarded
- * was not received; nothing is held and the books balance.
+ * The ledger at the end. Between XEP-0198 clients every message is received exactly once and in
+ * order. For others: what a surviving sender saw settled as delivered was received once, what was
+ * bounced or discarded was not. Nothing is held and the books balance.
+ *
+ * Two deaths in quick succession, the second before the survivor of the first could secure again
+ * (CUSTODY 3: in the datastore), are left out: `fragile`.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +31,7 @@
 #define PER_CM	 2
 #define MESSAGES 400 /* one session's, at the most */
 #define SESSIONS 2000
+#define STREAM	 4096 /* deliveries written to one connection and not yet read by its client */
 #define WIRE	 256
 
 struct message {
@@ -35,16 +42,35 @@ struct message {
 			 * later than what was sent after it: out of order, but told to nobody */
 };
 
+/* One connection of a session: what hold calls its stream. */
+struct conn {
+	struct session *s;
+	struct hold_session *hold; /* of an abandoned one; else session.hold */
+	struct conn *next;	   /* all of them, to be freed at the end */
+};
+
 /* One session, from its bind to its end. Never reused. */
 struct session {
 	uint64_t sid;
-	struct hold_session *hold; /* NULL = ended */
+	struct hold_session *hold; /* NULL = ended, or away */
+	struct conn *conn;	   /* the present connection */
 	struct cm *cm;
 	bool was_killed;
 	struct message sent[MESSAGES + 1]; /* by n */
 	uint64_t nsent;
 	uint64_t last_from[SESSIONS]; /* the newest n had of each sender: order */
 	uint64_t written, queued;     /* q at the stream */
+
+	/* XEP-0198, the client's side */
+	bool sm;
+	bool enabled;
+	uint64_t epoch;
+	uint32_t h;		      /* stanzas received since <enabled/> */
+	uint64_t stream_from[STREAM]; /* written to it and not yet read: sender's sid, n, counted */
+	uint64_t stream_n[STREAM];
+	bool stream_counts[STREAM];
+	size_t stream_head, stream_tail;
+	bool resuming;
 };
 
 struct wire {
@@ -64,7 +90,7 @@ struct cm {
 struct router_peer_sim {
 	struct link *link;
 	struct custody_peer *custody;
-	bool announced, resent;
+	bool announced, all_in, resent;
 };
 
 struct sim {
@@ -80,7 +106,13 @@ struct sim {
 	struct str kept[4096];
 	int kept_cm[4096];
 	size_t nkept;
-	struct cm *receiving;
+	struct conn *conns;
+	bool fragile; /* somebody died: the router may be the only one to hold something */
+	struct resume {
+		int cm; /* -1 = free */
+		uint64_t sid;
+		uint32_t h;
+	} resumes[64];
 };
 
 static struct sim *sim; /* the one that runs: hold's events carry only the stream */
@@ -117,15 +149,14 @@ static uint16_t index_of(const struct session *s)
 
 /* ---- connection manager ---- */
 
-static void on_deliver(void *stream, const struct msg_deliver *m)
+static void received(struct session *s, struct session *from, uint64_t n, bool counted)
 {
-	struct session *s = stream, *from = session_of(m->origin_sid);
-	uint64_t n = m->origin_n;
-
-	s->queued = m->q;
-	assert_non_null(from);
-	if (m->type == TYPE_ERROR)
-		return;
+	/* Written before <enabled/>: nobody knows whether the client had it when the connection
+	 * broke, so it may come again. */
+	if (!counted && s->sm)
+		from->sent[n].judged = 1;
+	if (from->sent[n].judged && s->sm)
+		from->sent[n].received = 0;
 	assert_int_equal(from->sent[n].received, 0);  /* seen twice */
 	assert_true(from->sent[n].to == index_of(s)); /* led to somebody else */
 	if (!from->sent[n].judged) {
@@ -135,15 +166,85 @@ static void on_deliver(void *stream, const struct msg_deliver *m)
 	from->sent[n].received = 1;
 }
 
+static void on_deliver(void *stream, const struct msg_deliver *m)
+{
+	struct conn *conn = stream;
+	struct session *s = conn->s, *from = session_of(m->origin_sid);
+
+	if (s->conn != conn)
+		return; /* written to a connection that its client has left */
+	s->queued = m->q;
+	assert_non_null(from);
+	if (s->sm) {
+		size_t i = s->stream_tail++ % STREAM;
+
+		assert_true(s->stream_tail - s->stream_head <= STREAM);
+		s->stream_from[i] = m->type == TYPE_ERROR ? 0 : m->origin_sid;
+		s->stream_n[i] = m->origin_n;
+		s->stream_counts[i] = s->enabled;
+		/* Before <enabled/> written is delivered, whether the client read it or not. */
+		if (!s->enabled && m->type != TYPE_ERROR)
+			from->sent[m->origin_n].judged = 1;
+	} else if (m->type != TYPE_ERROR) {
+		received(s, from, m->origin_n, false);
+	}
+}
+
 static void on_settled(void *stream, uint64_t n, uint8_t how)
 {
-	struct session *s = stream;
+	struct session *s = ((struct conn *)stream)->s;
 
-	assert_int_equal(s->sent[n].settled, 0); /* settled twice */
+	/* Twice only when two cms held it, one in vain: then one of them was told "discarded". */
+	assert_true(s->sent[n].settled == 0 || (s->sm && s->sent[n].settled == SETTLED_DISCARDED) ||
+		    (s->sm && how == SETTLED_DISCARDED));
 	s->sent[n].settled = how;
 }
 
-static const struct hold_events hold_events = {.on_deliver = on_deliver, .on_settled = on_settled};
+static void on_enabled(void *stream, struct slice id, uint32_t max_s)
+{
+	struct session *s = ((struct conn *)stream)->s;
+
+	(void)max_s;
+	assert_true(id.len > 0);
+	s->enabled = true;
+}
+
+static void connection_lost(struct session *s)
+{
+	s->stream_head = s->stream_tail;
+	s->hold = NULL;
+	s->resuming = false;
+}
+
+static void on_detach(void *stream)
+{
+	struct conn *conn = stream;
+
+	if (conn->s->conn == conn) {
+		hold_detach(&conn->s->hold, "resumed elsewhere");
+		connection_lost(conn->s);
+	} else {
+		hold_detach(&conn->hold, "resumed elsewhere");
+	}
+}
+
+static struct conn *conn_new(struct session *s)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+
+	conn->s = s;
+	conn->next = sim->conns;
+	sim->conns = conn;
+	s->conn = conn;
+	return conn;
+}
+
+static const struct hold_events hold_events = {
+	.on_deliver = on_deliver,
+	.on_settled = on_settled,
+	.on_enabled = on_enabled,
+	.on_detach = on_detach,
+};
 
 static void session_start(struct cm *cm, int place)
 {
@@ -154,24 +255,59 @@ static void session_start(struct cm *cm, int place)
 	s = calloc(1, sizeof(*s));
 	s->sid = 1000 + sim->nsessions;
 	s->cm = cm;
+	s->sm = place == 0; /* one that lives as long as the run */
 	sim->all[sim->nsessions++] = s;
 	cm->sessions[place] = s;
 	link_put_bind(cm->link, &(struct msg_bind){.sid = s->sid, .jid = slice_str("s")});
+}
+
+static void on_resumed(struct cm *cm, const struct msg_resumed *m)
+{
+	struct session *s = session_of(m->sid);
+	uint64_t h = m->seen_n - m->in_base;
+
+	if (!s->resuming || s->cm != cm)
+		return;
+	s->resuming = false;
+	assert_true(h <= s->nsent);
+	s->stream_head = s->stream_tail;
+	s->hold = hold_add_resumed(cm->hold, m, "c", "a", conn_new(s));
+	s->queued = m->next_q - 1;
+	while (h < s->nsent) {
+		char name[24];
+		struct msg_stanza out = {.kind = STANZA_MESSAGE, .type = TYPE_CHAT};
+
+		h++;
+		snprintf(name, sizeof(name), "s%u", (unsigned int)s->sent[h].to);
+		out.to = slice_str(name);
+		assert_int_equal(hold_send(s->hold, &out), h);
+	}
 }
 
 static void cm_record(void *arg, uint16_t type, struct slice body)
 {
 	struct cm *cm = arg;
 	struct msg_bound m;
+	struct msg_resumed resumed;
 	struct session *s;
 
 	if (hold_record(cm->hold, type, body))
 		return;
+	if (type == MSG_RESUMED) {
+		assert_int_equal(msg_resumed_get(body, &resumed), ERR_OK);
+		on_resumed(cm, &resumed);
+		return;
+	}
 	assert_int_equal(type, MSG_BOUND);
 	assert_int_equal(msg_bound_get(body, &m), ERR_OK);
 	s = session_of(m.sid);
-	if (!s->hold)
-		s->hold = hold_add(cm->hold, m.sid, m.epoch, SESSION_CLIENT, m.jid, "c", "a", s);
+	if (!s->hold && s->cm == cm && s->epoch == 0) {
+		s->epoch = m.epoch;
+		s->hold = hold_add(cm->hold, m.sid, m.epoch, SESSION_CLIENT, m.jid, "c", "a",
+				   conn_new(s));
+		if (s->sm)
+			hold_enable(s->hold, true, 300);
+	}
 }
 
 static void cm_start(struct cm *cm)
@@ -184,13 +320,22 @@ static void cm_start(struct cm *cm)
 
 static void cm_kill(struct cm *cm)
 {
-	for (int i = 0; i < PER_CM; i++) {
-		if (cm->sessions[i]) {
-			cm->sessions[i]->hold = NULL;
-			cm->sessions[i]->was_killed = true;
-		}
-		cm->sessions[i] = NULL;
+	for (size_t i = 0; i < sim->nsessions; i++) {
+		struct session *s = sim->all[i];
+
+		if (s->cm != cm)
+			continue;
+		if (s->sm && s->enabled)
+			connection_lost(s);
+		else if (s->hold || s->epoch == 0)
+			s->hold = NULL, s->was_killed = true, s->epoch = s->epoch ? s->epoch : 1;
 	}
+	for (int i = 0; i < PER_CM; i++)
+		cm->sessions[i] = NULL;
+	for (size_t i = 0; i < 64; i++)
+		if (sim->resumes[i].cm == (int)(cm - sim->cms))
+			sim->resumes[i].cm = -1;
+	sim->fragile = true;
 	hold_free(&cm->hold);
 	link_free(&cm->link);
 	wire_cut(&cm->to_router);
@@ -240,9 +385,11 @@ static void on_undelivered(void *ctx, struct custody_entry *e, uint64_t sid,
 	bounce_to(session_of(custody_entry_sender(e)), custody_entry_number(e), e);
 }
 
-static void router_stanza(struct endpoint *ep, const struct msg_stanza *m, bool resent)
+static void router_stanza(struct router_peer_sim *p, struct endpoint *ep,
+			  const struct msg_stanza *m)
 {
-	struct custody_entry *e = custody_accept(sim->custody, ep, m->n, m->inner.len, resent);
+	struct custody_entry *e =
+		custody_accept(sim->custody, p->custody, ep, m->n, m->inner.len, !p->resent);
 	struct endpoint *to;
 
 	if (!e)
@@ -273,7 +420,7 @@ static void name_bind(uint64_t sid)
 static void session_over(void *ctx, struct endpoint *ep)
 {
 	(void)ctx;
-	if (!endpoint_ended(ep))
+	if (!endpoint_ended(ep) && !endpoint_can_resume(ep))
 		route_table_unbind(sim->names, endpoint_sid(ep));
 }
 
@@ -286,16 +433,108 @@ static void unbind_ended(void *ctx, struct endpoint *ep)
 
 static void router_announce(struct router_peer_sim *p, struct slice body)
 {
+	struct custody_peer *loser = NULL;
+	uint64_t loser_epoch = 0;
+	uint8_t loser_state = SESSION_ENDED;
 	struct msg_announce m;
 	struct endpoint *ep;
 
 	assert_int_equal(msg_announce_get(body, &m), ERR_OK);
+	ep = endpoint_find(sim->custody, m.sid);
+	if (ep && m.epoch <= endpoint_epoch(ep)) {
+		endpoint_beat(sim->custody, ep, p->custody, m.epoch, m.state);
+		return;
+	}
+	if (ep) {
+		loser = endpoint_owner(ep) ? endpoint_owner(ep) : endpoint_former(ep);
+		loser_epoch = endpoint_epoch(ep);
+		loser_state = endpoint_state(ep);
+		route_table_unbind(sim->names, m.sid);
+		endpoint_supersede(sim->custody, ep, m.base_q);
+	}
 	ep = endpoint_add(sim->custody, p->custody, m.sid, m.epoch, m.kind, m.base_q, m.jid);
+	if (loser)
+		endpoint_beat(sim->custody, ep, loser, loser_epoch, loser_state);
 	assert_non_null(ep);
-	if (m.ended)
+	endpoint_restore(sim->custody, ep, &m);
+	if (m.state == SESSION_ENDED)
 		endpoint_remove(sim->custody, ep, "gone");
 	else
 		name_bind(m.sid);
+	if (m.state == SESSION_DETACHED)
+		endpoint_announced_detached(ep);
+}
+
+static void detach_announced(void *ctx, struct endpoint *ep)
+{
+	(void)ctx;
+	if (endpoint_is_announced_detached(ep))
+		endpoint_detach(sim->custody, ep, (struct monotime){0});
+}
+
+/* A session is given when it is detached and everything is in; its old owner is asked first. */
+static void resumes_check(void)
+{
+	for (size_t i = 0; i < 64; i++) {
+		struct resume *w = &sim->resumes[i];
+		struct endpoint *ep;
+
+		if (w->cm < 0 || sim->barrier || sim->restoring || !sim->peers[w->cm].custody)
+			continue;
+		ep = endpoint_find(sim->custody, w->sid);
+		assert_non_null(ep);
+		if (!endpoint_detached(ep)) {
+			link_put_detach(custody_peer_link(endpoint_owner(ep)),
+					&(struct msg_detach){w->sid, endpoint_epoch(ep)});
+			if (random() % 30)
+				continue;
+			custody_peer_former(endpoint_owner(ep), w->sid); /* it does not answer */
+			endpoint_detach(sim->custody, ep, (struct monotime){0});
+		}
+		assert_int_equal(
+			endpoint_resume(sim->custody, ep, sim->peers[w->cm].custody, w->sid, w->h),
+			ERR_OK);
+		w->cm = -1;
+	}
+}
+
+static void router_resume(int cm, const struct msg_resume *m)
+{
+	for (size_t i = 0; i < 64; i++)
+		if (sim->resumes[i].cm >= 0 && sim->resumes[i].sid == m->request)
+			sim->resumes[i].cm = -1; /* asked again */
+	for (size_t i = 0; i < 64; i++)
+		if (sim->resumes[i].cm < 0) {
+			sim->resumes[i] = (struct resume){cm, m->request, m->h};
+			return;
+		}
+	fail();
+}
+
+static int peer_number(const struct custody_peer *p)
+{
+	for (int i = 0; i < CMS; i++)
+		if (sim->peers[i].custody == p && p)
+			return i;
+	return -1;
+}
+
+static struct endpoint *router_sender(struct router_peer_sim *p, uint64_t sid)
+{
+	struct endpoint *ep = endpoint_find(sim->custody, sid);
+
+	assert_non_null(ep);
+	if (endpoint_owner(ep) == p->custody)
+		return ep;
+	if (!p->resent &&
+	    (custody_peer_is_former(p->custody, sid) || endpoint_former(ep) == p->custody))
+		return ep;
+	if (!custody_peer_is_former(p->custody, sid))
+		fail_msg("sid %llu: owner %d of %d, former %d, ended %d, resent %d",
+			 (unsigned long long)sid, peer_number(endpoint_owner(ep)),
+			 peer_number(p->custody), peer_number(endpoint_former(ep)),
+			 endpoint_ended(ep), p->resent);
+	return NULL; /* stale */
 }
 
 static void router_handle(int i, uint16_t type, struct slice body)
@@ -307,16 +546,41 @@ static void router_handle(int i, uint16_t type, struct slice body)
 		struct msg_unbind unbind;
 		struct msg_stanza stanza;
 		struct msg_delivered delivered;
+		struct msg_enable enable;
+		struct msg_detached detached;
+		struct msg_resume resume;
 	} m;
+	char id[24];
 	struct endpoint *ep;
 
 	if (type == MSG_ANNOUNCE) {
 		router_announce(p, body);
 	} else if (type == MSG_ANNOUNCE_HAVE) {
 		assert_int_equal(msg_announce_have_get(body, &m.have), ERR_OK);
-		endpoint_have(sim->custody, endpoint_find(sim->custody, m.have.sid), &m.have);
+		if (custody_peer_is_former(p->custody, m.have.sid))
+			custody_have_former(sim->custody, &m.have);
+		else
+			endpoint_have(sim->custody, endpoint_find(sim->custody, m.have.sid),
+				      &m.have);
 	} else if (type == MSG_ANNOUNCE_END) {
 		p->announced = true;
+		custody_peer_each(p->custody, detach_announced, NULL);
+	} else if (type == MSG_ENABLE) {
+		assert_int_equal(msg_enable_get(body, &m.enable), ERR_OK);
+		snprintf(id, sizeof(id), "r%llu", (unsigned long long)m.enable.sid);
+		endpoint_enable(sim->custody, endpoint_find(sim->custody, m.enable.sid),
+				m.enable.in_base, 300, slice_str(id));
+	} else if (type == MSG_DETACHED) {
+		assert_int_equal(msg_detached_get(body, &m.detached), ERR_OK);
+		ep = endpoint_find(sim->custody, m.detached.sid);
+		if (m.detached.epoch != endpoint_epoch(ep))
+			return;
+		ep = router_sender(p, m.detached.sid);
+		if (ep)
+			endpoint_detach(sim->custody, ep, (struct monotime){0});
+	} else if (type == MSG_RESUME) {
+		assert_int_equal(msg_resume_get(body, &m.resume), ERR_OK);
+		router_resume(i, &m.resume);
 	} else if (type == MSG_RESEND_END) {
 		p->resent = true;
 		custody_peer_each(p->custody, unbind_ended, NULL);
@@ -335,41 +599,92 @@ static void router_handle(int i, uint16_t type, struct slice body)
 		endpoint_unbound(sim->custody, ep);
 	} else if (type == MSG_STANZA) {
 		assert_int_equal(msg_stanza_get(body, &m.stanza), ERR_OK);
-		ep = endpoint_find(sim->custody, m.stanza.sid);
-		assert_non_null(ep);
-		router_stanza(ep, &m.stanza, !p->resent);
+		ep = router_sender(p, m.stanza.sid);
+		if (ep)
+			router_stanza(p, ep, &m.stanza);
+		else
+			link_put_settled(p->link, &(struct msg_settled){m.stanza.sid, m.stanza.n,
+									SETTLED_DISCARDED});
 	} else if (type == MSG_DELIVERED) {
 		assert_int_equal(msg_delivered_get(body, &m.delivered), ERR_OK);
 		ep = endpoint_find(sim->custody, m.delivered.sid);
-		if (ep)
+		if (ep && endpoint_owner(ep) == p->custody)
 			custody_delivered(sim->custody, ep, m.delivered.q);
 	} else {
 		fail_msg("unexpected record %s", codec_name(type));
 	}
 }
 
-static void barrier_check(void)
-{
-	bool announced = true, resent = true;
+struct numbered {
+	uint64_t n;
+	size_t kept;
+};
 
-	for (int i = 0; i < CMS; i++) {
-		announced = announced && sim->peers[i].announced;
-		resent = resent && sim->peers[i].resent;
-	}
-	if (sim->barrier && announced) {
-		sim->barrier = false;
+static int by_number(const void *a, const void *b)
+{
+	const struct numbered *x = a, *y = b;
+
+	return x->n < y->n ? -1 : x->n > y->n;
+}
+
+static void handle_kept(size_t k)
+{
+	struct slice in = str_slice(&sim->kept[k]), body;
+	uint16_t type;
+	int cm = sim->kept_cm[k];
+
+	codec_next(&in, &type, &body);
+	sim->kept_cm[k] = -1;
+	if (cm >= 0)
+		router_handle(cm, type, body);
+}
+
+/* As in router_barrier.c: what several cms hold of one session goes first, in order. */
+static void shared_first(void)
+{
+	static struct numbered list[4096];
+	size_t count = 0;
+	struct map64 shared;
+
+	map64_init(&shared);
+	for (int pass = 0; pass < 2; pass++) {
 		for (size_t k = 0; k < sim->nkept; k++) {
 			struct slice in = str_slice(&sim->kept[k]), body;
+			struct msg_stanza m;
 			uint16_t type;
 
 			codec_next(&in, &type, &body);
-			if (sim->kept_cm[k] >= 0)
-				router_handle(sim->kept_cm[k], type, body);
+			if (sim->kept_cm[k] < 0 || type != MSG_STANZA)
+				continue;
+			assert_int_equal(msg_stanza_get(body, &m), ERR_OK);
+			if (pass == 0 &&
+			    custody_peer_is_former(sim->peers[sim->kept_cm[k]].custody, m.sid))
+				map64_put(&shared, m.sid, sim);
+			if (pass == 1 && map64_find(&shared, m.sid))
+				list[count++] = (struct numbered){m.n, k};
 		}
-		sim->nkept = 0;
-		for (int i = 0; i < CMS; i++)
-			resent = resent && sim->peers[i].resent;
 	}
+	map64_clear(&shared);
+	qsort(list, count, sizeof(*list), by_number);
+	for (size_t i = 0; i < count; i++)
+		handle_kept(list[i].kept);
+}
+
+static void barrier_check(void)
+{
+	bool all_in = true, resent = true;
+
+	for (int i = 0; i < CMS; i++)
+		all_in = all_in && sim->peers[i].all_in;
+	if (sim->barrier && all_in) {
+		shared_first();
+		sim->barrier = false;
+		for (size_t k = 0; k < sim->nkept; k++)
+			handle_kept(k);
+		sim->nkept = 0;
+	}
+	for (int i = 0; i < CMS; i++)
+		resent = resent && sim->peers[i].resent;
 	if (!sim->barrier && sim->restoring && resent) {
 		sim->restoring = false;
 		custody_restored(sim->custody);
@@ -386,6 +701,8 @@ static void router_record(void *arg, uint16_t type, struct slice body)
 		struct str *k = &sim->kept[sim->nkept];
 
 		assert_true(sim->nkept < 4096);
+		if (type == MSG_RESEND_END)
+			sim->peers[i].all_in = true;
 		str_reset(k);
 		codec_put_u32(k, (uint32_t)body.len + 2);
 		codec_put_u16(k, type);
@@ -403,6 +720,9 @@ static void peer_drop(int i)
 	for (size_t k = 0; k < sim->nkept; k++)
 		if (sim->kept_cm[k] == i)
 			sim->kept_cm[k] = -1;
+	for (size_t k = 0; k < 64; k++)
+		if (sim->resumes[k].cm == i)
+			sim->resumes[k].cm = -1;
 	if (p->custody) {
 		custody_peer_each(p->custody, session_over, NULL);
 		custody_peer_dead(sim->custody, &p->custody, "gone", (struct monotime){0});
@@ -430,6 +750,8 @@ static void router_start(void)
 	sim->names = route_table_new();
 	sim->barrier = sim->restoring = true;
 	sim->nkept = 0;
+	for (size_t i = 0; i < 64; i++)
+		sim->resumes[i].cm = -1;
 }
 
 static void router_kill(void)
@@ -445,6 +767,16 @@ static void router_kill(void)
 		wire_cut(&sim->cms[i].from_router);
 	}
 	router_start();
+}
+
+static void ask_resume(struct session *s)
+{
+	char id[24];
+
+	snprintf(id, sizeof(id), "r%llu", (unsigned long long)s->sid);
+	link_put_resume(
+		s->cm->link,
+		&(struct msg_resume){.request = s->sid, .resume_id = slice_str(id), .h = s->h});
 }
 
 /* HELLO and WELCOME in one step: what bus.c and hub.c do. */
@@ -468,16 +800,67 @@ static void hello(int i)
 	} else {
 		link_restart(cm->link, sim->router_boot);
 		for (int k = 0; k < PER_CM; k++)
-			if (cm->sessions[k] && !cm->sessions[k]->hold)
+			if (cm->sessions[k] && !cm->sessions[k]->hold && !cm->sessions[k]->epoch)
 				link_put_bind(cm->link,
 					      &(struct msg_bind){.sid = cm->sessions[k]->sid,
 								 .jid = slice_str("s")});
 		hold_announce(cm->hold);
+		for (size_t k = 0; k < sim->nsessions; k++)
+			if (sim->all[k]->resuming && sim->all[k]->cm == cm)
+				ask_resume(sim->all[k]);
 	}
 	cm->up = true;
 }
 
 /* ---- steps ---- */
+
+static void client_reads(struct session *s, size_t most)
+{
+	while (s->stream_head != s->stream_tail && most--) {
+		size_t i = s->stream_head++ % STREAM;
+
+		if (s->stream_counts[i])
+			s->h++;
+		if (s->stream_from[i])
+			received(s, session_of(s->stream_from[i]), s->stream_n[i],
+				 s->stream_counts[i]);
+	}
+}
+
+static void client_acks(struct session *s)
+{
+	uint32_t sent;
+
+	if (s->enabled)
+		assert_int_equal(hold_acked(s->hold, s->h, &sent), ERR_OK);
+}
+
+static void step_sm(struct session *s, bool trouble)
+{
+	if (!s->hold && s->enabled && !s->resuming) {
+		s->cm = &sim->cms[random() % CMS];
+		s->resuming = true;
+		ask_resume(s);
+	} else if (s->hold) {
+		client_reads(s, (size_t)random() % 8);
+		if (random() % 3 == 0)
+			client_acks(s);
+		s->written = s->queued;
+		hold_delivered(s->hold, s->written);
+		if (trouble && s->enabled && random() % 60 == 0) {
+			hold_detach(&s->hold, "broken");
+			connection_lost(s);
+		} else if (trouble && s->enabled && random() % 200 == 0) {
+			/* comes back while the server still believes in the old connection */
+			s->conn->hold = s->hold;
+			s->conn = NULL;
+			connection_lost(s);
+			s->cm = &sim->cms[random() % CMS];
+			s->resuming = true;
+			ask_resume(s);
+		}
+	}
+}
 
 static void step_cm(struct cm *cm)
 {
@@ -487,6 +870,11 @@ static void step_cm(struct cm *cm)
 
 	if (!s) {
 		session_start(cm, place);
+	} else if (s->sm) {
+		if (s->hold && !s->resuming && what < 6)
+			session_send(s);
+		else
+			step_sm(s, true);
 	} else if (s->hold && what < 6) {
 		session_send(s);
 	} else if (s->hold && what < 9) {
@@ -496,6 +884,15 @@ static void step_cm(struct cm *cm)
 		hold_end(&s->hold, "over");
 		cm->sessions[place] = NULL;
 	}
+}
+
+/* Sessions that have lost their cm's table of them act too. */
+static void step_any_sm(bool trouble)
+{
+	struct session *s = sim->nsessions ? sim->all[(size_t)random() % sim->nsessions] : NULL;
+
+	if (s && s->sm)
+		step_sm(s, trouble);
 }
 
 static void step_wire(int i)
@@ -538,6 +935,14 @@ static void step_wire(int i)
 	}
 }
 
+static bool nobody_is_away(void)
+{
+	for (size_t i = 0; i < sim->nsessions; i++)
+		if (sim->all[i]->sm && sim->all[i]->enabled && !sim->all[i]->hold)
+			return false;
+	return true;
+}
+
 static void step(bool trouble)
 {
 	int i = (int)(random() % CMS);
@@ -547,15 +952,19 @@ static void step(bool trouble)
 	case 1:
 		if (trouble)
 			step_cm(&sim->cms[i]);
+		step_any_sm(trouble);
 		break;
 	case 2:
 		barrier_check();
+		resumes_check();
 		custody_turn(sim->custody);
+		if (custody_books(sim->custody)->held == 0 && nobody_is_away())
+			sim->fragile = false;
 		break;
 	case 3:
-		if (trouble && random() % 60 == 0)
+		if (trouble && !sim->fragile && random() % 60 == 0)
 			router_kill();
-		else if (trouble && random() % 60 == 0)
+		else if (trouble && !sim->restoring && random() % 60 == 0)
 			cm_kill(&sim->cms[i]);
 		else if (trouble && random() % 30 == 0)
 			sim->cms[i].up = false; /* the connection broke, both ends live */
@@ -566,18 +975,49 @@ static void step(bool trouble)
 	}
 }
 
+/* Sessions whose client never learned that it can resume: nobody comes, their time is over. */
+static void expire(void *ctx, struct endpoint *ep)
+{
+	(void)ctx;
+	if (session_of(endpoint_sid(ep))->enabled)
+		return;
+	route_table_unbind(sim->names, endpoint_sid(ep));
+	endpoint_release(ep);
+	endpoint_remove(sim->custody, ep, "gone");
+}
+
 /* Everybody reads and nobody dies until nothing moves any more. */
 static void quiesce(void)
 {
 	for (int round = 0; round < 400; round++) {
 		for (int k = 0; k < 60; k++)
 			step(false);
+		if (!sim->restoring)
+			custody_each_detached(sim->custody, expire, NULL);
 		for (size_t i = 0; i < sim->nsessions; i++) {
 			struct session *s = sim->all[i];
 
+			if (s->hold && s->sm) {
+				client_reads(s, STREAM);
+				client_acks(s);
+			}
 			if (s->hold)
 				hold_delivered(s->hold, s->queued);
 		}
+	}
+}
+
+/* A client that always comes back: everything it sent is somewhere. */
+static void ledger_sm(const struct session *s)
+{
+	assert_non_null(s->hold);
+	assert_int_equal(hold_unsettled(s->hold), 0);
+	assert_int_equal(hold_h(s->hold), s->nsent);
+	for (uint64_t n = 1; n <= s->nsent; n++) {
+		const struct session *to = sim->all[s->sent[n].to];
+
+		if (to->sm && to->enabled && !s->sent[n].judged)
+			assert_int_equal(s->sent[n].received, 1);
 	}
 }
 
@@ -588,7 +1028,9 @@ static void ledger(void)
 	for (size_t i = 0; i < sim->nsessions; i++) {
 		struct session *s = sim->all[i];
 
-		if (!s->hold)
+		if (s->sm && s->enabled)
+			ledger_sm(s);
+		if (!s->hold || s->sm)
 			continue; /* ended or killed: nobody was promised a report */
 		assert_int_equal(hold_unsettled(s->hold), 0);
 		assert_int_equal(hold_reported(s->hold), 0);
@@ -610,6 +1052,12 @@ static void ledger(void)
 
 static void sim_free(void)
 {
+	while (sim->conns) {
+		struct conn *conn = sim->conns;
+
+		sim->conns = conn->next;
+		free(conn);
+	}
 	custody_free(&sim->custody);
 	route_table_free(&sim->names);
 	for (int i = 0; i < CMS; i++) {

@@ -32,7 +32,8 @@ static const struct {
 					 "<feature var='http://jabber.org/protocol/disco#items'/>"
 					 "<feature var='urn:xmpp:ping'/>"
 					 "<feature var='jabber:iq:version'/>"
-					 "<feature var='jabber:iq:roster'/></query>\n"
+					 "<feature var='jabber:iq:roster'/>"
+					 "<feature var='msgoffline'/></query>\n"
 					 "consumed: xep0030 info\n"},
 	{"get", "", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
 	 ANSWER("result", JULIET) " <query xmlns='http://jabber.org/protocol/disco#info'>"

@@ -1,0 +1,27 @@
+#include "ipc/stanza_kinds.h"
+#include "session/registry.h"
+#include "session/reply.h"
+#include "session/session.h"
+
+/* The error of a stanza that its connection manager could not take (CUSTODY 10): the router numbers
+ * it like any other, so it is made here and not there. */
+void session_refuse(struct session_manager *m, struct custody_entry *e, const struct msg_refused *r,
+		    struct monotime now)
+{
+	struct inbound in = {.m = m, .e = e, .sender = registry_sid(m, r->sid), .now = now};
+	char text[256];
+
+	if (!in.sender) {
+		reply_drop(&in, "refused stanza of a session that is gone");
+		return;
+	}
+	in.s = (struct session_stanza){
+		.kind = r->kind,
+		.type = r->type,
+		.id = r->id,
+		.from = in.sender->full,
+	};
+	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(r->text));
+	reply_error(&in, stanza_error_find(r->condition), text,
+		    "refused by the connection manager");
+}

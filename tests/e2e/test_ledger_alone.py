@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""The ledger test, short form: 200 clients, nothing acknowledged is lost. Two runs of 30 seconds and
+10 kills each: with XEP-0198 everything but the router is killed, without it everything.
+
+With XEP-0198 a router that dies while sessions are detached loses those (no resume rows in the
+datastore yet, CUSTODY 4): `LEDGER_ALL=1` kills it too, and shows that.
+
+LEDGER_SECONDS, LEDGER_KILLS, LEDGER_RATE and LEDGER_SEED make it longer or another one; the long
+form is `make soak`, tests/ledger/README.md says what is judged."""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../support"))
+sys.path.insert(0, os.path.join(HERE, "../ledger"))
+from roundhouse import BIN, SANITIZED, case, run_cases
+import drive
+
+# A sanitized server on a small machine does not keep up with more.
+RATE = "120" if SANITIZED else "400"
+
+
+SURVIVED = ["--victims", "cm-client-1,cm-client-2,datastore", "--pair", "0"]
+
+
+def drive_with(*more):
+    options = ["--logs", *more]
+    for name, default in (("SECONDS", "30"), ("KILLS", "10"), ("RATE", RATE), ("SEED", None)):
+        value = os.environ.get("LEDGER_" + name, default)
+        if value:
+            options += ["--" + name.lower(), value]
+    result, wrong = drive.drive(drive.arguments(options))
+    drive.show(result, wrong)
+    assert not wrong, "; ".join(wrong)
+
+
+@case
+def nothing_acknowledged_is_lost_repeated_or_overtaken_while_services_are_killed():
+    drive_with(*([] if os.environ.get("LEDGER_ALL") else SURVIVED))
+
+
+@case
+def without_stream_management_nothing_is_lost_when_nobody_dies_at_that_moment():
+    drive_with("--no-sm")
+
+
+if __name__ == "__main__":
+    if not os.path.exists(os.path.join(BIN, "ledger")):
+        print("ledger is not built")
+        sys.exit(77)
+    sys.exit(run_cases())

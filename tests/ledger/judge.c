@@ -1,0 +1,423 @@
+#include "tests/ledger/judge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/xmem.h"
+
+/* A plain client's end is noticed here and in the server at different moments; a message that was
+ * on its way to it then is judged apart. */
+#define VANISH_BEFORE_MS 2000
+#define VANISH_AFTER_MS	 5000
+/* What dies is dying a little before and after it is known. */
+#define TROUBLE_MS 1000
+
+enum { ACKNOWLEDGED = 1, BOUNCED = 2 };
+
+struct session {
+	uint32_t party;
+	uint32_t seat;
+	uint32_t began;
+	uint32_t ended;	   /* JUDGE_NONE: lives */
+	uint32_t previous; /* of the same party */
+	bool resumable;
+};
+
+struct entry {
+	uint32_t session; /* that sent it, the last one */
+	uint32_t to;
+	uint32_t to_session;
+	uint32_t sent;
+	uint32_t told;	/* when acknowledged */
+	uint32_t sight; /* newest, JUDGE_NONE: none */
+	uint16_t sendings;
+	uint8_t kind;
+	uint8_t flags;
+};
+
+struct sight {
+	uint32_t session;
+	uint32_t times;
+	uint32_t first;	   /* when */
+	uint32_t previous; /* of the same entry */
+};
+
+struct interval {
+	uint32_t from;
+	uint32_t until;
+};
+
+#define ARRAY(type)            \
+	struct {               \
+		type *at;      \
+		uint32_t len;  \
+		uint32_t room; \
+	}
+#define ARRAY_ADD(a) (array_room((void **)&(a).at, &(a).room, (a).len, sizeof *(a).at), (a).len++)
+
+struct judge {
+	ARRAY(struct session) sessions;
+	ARRAY(struct entry) entries;
+	ARRAY(struct sight) sights;
+	ARRAY(struct interval) troubles;
+	ARRAY(uint32_t) newest; /* by party: its last session */
+	struct map64
+		order; /* by sender's and receiver's session and address: last entry seen + 1 */
+	uint64_t counts[COUNTS];
+	judge_on_breach *on_breach;
+	void *arg;
+};
+
+static void array_room(void **at, uint32_t *room, uint32_t len, size_t size)
+{
+	if (len < *room)
+		return;
+	*room = *room ? *room * 2 : 64;
+	*at = xrealloc(*at, *room * size);
+}
+
+struct judge *judge_new(judge_on_breach *on_breach, void *arg)
+{
+	struct judge *j = xcalloc(1, sizeof *j);
+
+	map64_init(&j->order);
+	j->on_breach = on_breach;
+	j->arg = arg;
+	return j;
+}
+
+void judge_free(struct judge **jp)
+{
+	struct judge *j = *jp;
+
+	if (!j)
+		return;
+	map64_clear(&j->order);
+	free(j->sessions.at);
+	free(j->entries.at);
+	free(j->sights.at);
+	free(j->troubles.at);
+	free(j->newest.at);
+	free(j);
+	*jp = NULL;
+}
+
+void judge_count(struct judge *j, enum count count, const char *text)
+{
+	j->counts[count]++;
+	if (j->on_breach && text)
+		j->on_breach(j->arg, count, text);
+}
+
+static const char *const kind_names[] = {[JUDGE_BARE] = "message to bare JID",
+					 [JUDGE_FULL] = "message to full JID",
+					 [JUDGE_IQ] = "request",
+					 [JUDGE_ANSWER] = "answer",
+					 [JUDGE_PING] = "ping"};
+
+/* A breach of one entry, told with all that helps to find it in the server's logs. */
+static void breach(struct judge *j, enum count count, uint32_t number, uint32_t session,
+		   uint32_t now)
+{
+	const struct entry *e = &j->entries.at[number];
+	const struct session *from = &j->sessions.at[e->session];
+	char text[320];
+	int len = snprintf(text, sizeof text, "%s %u of client %u (%s) to account %u",
+			   kind_names[e->kind], number, from->seat,
+			   from->resumable ? "sm" : "plain", e->to);
+
+	if (e->to_session != JUDGE_NONE)
+		len += snprintf(text + len, sizeof text - (size_t)len, " session %u",
+				e->to_session);
+	len += snprintf(text + len, sizeof text - (size_t)len, ", sent %.3f", e->sent / 1e3);
+	if (e->flags & ACKNOWLEDGED)
+		len += snprintf(text + len, sizeof text - (size_t)len, ", acknowledged %.3f",
+				e->told / 1e3);
+	if (e->sendings > 1)
+		len += snprintf(text + len, sizeof text - (size_t)len, ", sendings %u",
+				e->sendings);
+	if (session != JUDGE_NONE)
+		len += snprintf(text + len, sizeof text - (size_t)len,
+				", seen %.3f by session %u of client %u", now / 1e3, session,
+				j->sessions.at[session].seat);
+	for (uint32_t s = e->sight; s != JUDGE_NONE && session != JUDGE_NONE;
+	     s = j->sights.at[s].previous) {
+		if (j->sights.at[s].session == session && j->sights.at[s].first != now)
+			snprintf(text + len, sizeof text - (size_t)len, ", first %.3f",
+				 j->sights.at[s].first / 1e3);
+	}
+	judge_count(j, count, text);
+}
+
+uint64_t judge_counted(const struct judge *j, enum count count)
+{
+	return j->counts[count];
+}
+
+uint32_t judge_session_begin(struct judge *j, uint32_t party, uint32_t seat, bool resumable,
+			     uint32_t now)
+{
+	while (j->newest.len <= party) {
+		uint32_t i = ARRAY_ADD(j->newest);
+		j->newest.at[i] = JUDGE_NONE;
+	}
+	uint32_t n = ARRAY_ADD(j->sessions);
+	j->sessions.at[n] = (struct session){.party = party,
+					     .seat = seat,
+					     .began = now,
+					     .ended = JUDGE_NONE,
+					     .previous = j->newest.at[party],
+					     .resumable = resumable};
+	j->newest.at[party] = n;
+	return n;
+}
+
+void judge_session_end(struct judge *j, uint32_t session, uint32_t now)
+{
+	j->sessions.at[session].ended = now;
+}
+
+uint32_t judge_send(struct judge *j, enum judge_kind kind, uint32_t session, uint32_t to,
+		    uint32_t to_session, uint32_t now)
+{
+	uint32_t n = ARRAY_ADD(j->entries);
+
+	j->entries.at[n] = (struct entry){.session = session,
+					  .to = to,
+					  .to_session = to_session,
+					  .sent = now,
+					  .sight = JUDGE_NONE,
+					  .sendings = 1,
+					  .kind = (uint8_t)kind};
+	return n;
+}
+
+void judge_send_anew(struct judge *j, uint32_t entry, uint32_t session)
+{
+	struct entry *e = &j->entries.at[entry];
+
+	e->session = session;
+	e->sendings++;
+	if (e->kind == JUDGE_PING)
+		e->to_session = session;
+	judge_count(j, COUNT_ANEW, NULL);
+}
+
+void judge_acknowledge(struct judge *j, uint32_t entry, uint32_t now)
+{
+	struct entry *e = &j->entries.at[entry];
+
+	if (e->flags & ACKNOWLEDGED)
+		return;
+	e->flags |= ACKNOWLEDGED;
+	e->told = now;
+}
+
+void judge_bounce(struct judge *j, uint32_t entry)
+{
+	j->entries.at[entry].flags |= BOUNCED;
+}
+
+void judge_trouble(struct judge *j, uint32_t from, uint32_t until)
+{
+	uint32_t n = ARRAY_ADD(j->troubles);
+
+	j->troubles.at[n] = (struct interval){from, until};
+}
+
+/* Within one pair of sessions and one address what was sent first comes first. Not judged: what
+ * was sent more than once, before the receiver's session began, or to another session of it. */
+static void judge_order(struct judge *j, uint32_t number, uint32_t session, uint32_t now)
+{
+	const struct entry *e = &j->entries.at[number];
+	bool bare = e->to_session == JUDGE_NONE;
+
+	if (e->sendings > 1 || j->sessions.at[session].began > e->sent ||
+	    (!bare && e->to_session != session))
+		return;
+	uint64_t key = ((uint64_t)e->session << 32 | session) << 1 | bare;
+	uintptr_t last = (uintptr_t)map64_find(&j->order, key);
+	if (last > number)
+		breach(j, COUNT_OVERTAKEN, number, session, now);
+	else
+		map64_put(&j->order, key, (void *)((uintptr_t)number + 1));
+}
+
+static void see_first(struct judge *j, uint32_t number, uint32_t session, uint32_t now)
+{
+	uint32_t seat = j->sessions.at[session].seat;
+	bool again = false;
+
+	for (uint32_t s = j->entries.at[number].sight; s != JUDGE_NONE;
+	     s = j->sights.at[s].previous)
+		again = again || j->sessions.at[j->sights.at[s].session].seat == seat;
+	if (again)
+		judge_count(j, COUNT_AGAIN_SESSION, NULL);
+	else
+		judge_order(j, number, session, now);
+	uint32_t n = ARRAY_ADD(j->sights);
+	j->sights.at[n] = (struct sight){session, 1, now, j->entries.at[number].sight};
+	j->entries.at[number].sight = n;
+}
+
+void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint32_t now)
+{
+	const struct entry *e = &j->entries.at[entry];
+
+	if (e->to != j->sessions.at[session].party) {
+		breach(j, COUNT_MISROUTED, entry, session, now);
+		return;
+	}
+	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
+		if (j->sights.at[s].session != session)
+			continue;
+		if (++j->sights.at[s].times > e->sendings)
+			breach(j, COUNT_TWICE, entry, session, now);
+		else
+			judge_count(j, COUNT_AGAIN_ANEW, NULL);
+		return;
+	}
+	see_first(j, entry, session, now);
+}
+
+uint32_t judge_entries(const struct judge *j)
+{
+	return j->entries.len;
+}
+
+uint32_t judge_sender_session(const struct judge *j, uint32_t entry)
+{
+	return j->entries.at[entry].session;
+}
+
+uint32_t judge_seat_of(const struct judge *j, uint32_t session)
+{
+	return j->sessions.at[session].seat;
+}
+
+/* Was a plain session of the addressee ending while the message may have been on its way to it?
+ * Either it was there when the message was sent, or it got what waited for it at its beginning. */
+static bool addressee_vanished(const struct judge *j, const struct entry *e)
+{
+	for (uint32_t n = j->newest.at[e->to]; n != JUDGE_NONE; n = j->sessions.at[n].previous) {
+		const struct session *s = &j->sessions.at[n];
+
+		if (s->resumable || s->ended == JUDGE_NONE || s->ended + VANISH_BEFORE_MS < e->sent)
+			continue;
+		uint32_t base = s->began > e->told ? s->began : e->told;
+		if (s->ended < base + VANISH_AFTER_MS)
+			return true;
+	}
+	return false;
+}
+
+/* Answers and pings are for one session only: with it they may go. */
+static bool is_for_session_only(const struct entry *e)
+{
+	return e->kind == JUDGE_ANSWER || e->kind == JUDGE_PING;
+}
+
+static bool in_trouble(const struct judge *j, const struct entry *e)
+{
+	for (uint32_t i = 0; i < j->troubles.len; i++) {
+		const struct interval *t = &j->troubles.at[i];
+
+		if (e->told + TROUBLE_MS >= t->from && t->until + TROUBLE_MS >= e->sent)
+			return true;
+	}
+	return false;
+}
+
+static void judge_unseen(struct judge *j, uint32_t number, struct row *row)
+{
+	struct entry *e = &j->entries.at[number];
+	const struct session *from = &j->sessions.at[e->session];
+	bool lives = from->ended == JUDGE_NONE;
+
+	if (!(e->flags & ACKNOWLEDGED)) {
+		/* What a living stream has not acknowledged after the quiet time hangs. */
+		row->unknown++;
+		if (lives && (from->resumable || e->kind == JUDGE_PING))
+			breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
+	} else if (is_for_session_only(e) && j->sessions.at[e->to_session].ended != JUDGE_NONE) {
+		row->apart++;
+	} else if (!is_for_session_only(e) && addressee_vanished(j, e)) {
+		row->apart++;
+	} else if (!from->resumable && in_trouble(j, e)) {
+		row->lost++;
+		judge_count(j, COUNT_PLAIN_LOST, NULL);
+	} else {
+		row->lost++;
+		breach(j, COUNT_LOST, number, JUDGE_NONE, 0);
+	}
+}
+
+static bool is_astray(const struct judge *j, const struct entry *e)
+{
+	if (e->to_session == JUDGE_NONE || j->sessions.at[e->to_session].ended != JUDGE_NONE)
+		return false;
+	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
+		if (j->sights.at[s].session == e->to_session)
+			return false;
+	}
+	return true;
+}
+
+static struct row *row_of(const struct judge *j, const struct entry *e, struct verdict *out)
+{
+	if (e->kind == JUDGE_PING)
+		return &out->rows[ROW_SERVER];
+	bool from_sm = j->sessions.at[e->session].resumable;
+	bool to_sm = j->sessions.at[j->newest.at[e->to]].resumable;
+	return &out->rows[from_sm ? (to_sm ? ROW_SM_SM : ROW_SM_PLAIN)
+				  : (to_sm ? ROW_PLAIN_SM : ROW_PLAIN_PLAIN)];
+}
+
+static void judge_entry(struct judge *j, uint32_t number, struct verdict *out)
+{
+	const struct entry *e = &j->entries.at[number];
+	struct row *row = row_of(j, e, out);
+	bool seen = e->sight != JUDGE_NONE;
+
+	row->sent++;
+	row->acknowledged += (e->flags & ACKNOWLEDGED) != 0;
+	row->received += seen;
+	row->bounced += !seen && (e->flags & BOUNCED);
+	if (seen && (e->flags & BOUNCED))
+		judge_count(j, COUNT_LATE_BOUNCE, NULL);
+	if (seen && is_astray(j, e))
+		breach(j, COUNT_ASTRAY, number, j->sights.at[e->sight].session,
+		       j->sights.at[e->sight].first);
+	if (!seen && !(e->flags & BOUNCED)) {
+		judge_unseen(j, number, row);
+	} else if (!(e->flags & ACKNOWLEDGED) && j->sessions.at[e->session].resumable &&
+		   j->sessions.at[e->session].ended == JUDGE_NONE) {
+		breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
+	}
+}
+
+void judge_end(struct judge *j, struct verdict *out)
+{
+	*out = (struct verdict){0};
+	for (uint32_t i = 0; i < j->entries.len; i++)
+		judge_entry(j, i, out);
+	for (size_t i = 0; i < COUNTS; i++)
+		out->counts[i] = j->counts[i];
+}
+
+uint64_t verdict_breaches(const struct verdict *v, bool strict)
+{
+	static const enum weight weights[] = {
+#define COUNT(name, weight, key, text) [COUNT_##name] = weight,
+#include "tests/ledger/counts.def"
+#undef COUNT
+	};
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < COUNTS; i++) {
+		if (weights[i] == BREACH || (strict && weights[i] == STRICT))
+			sum += v->counts[i];
+	}
+	return sum;
+}

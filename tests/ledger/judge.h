@@ -1,0 +1,97 @@
+/*
+ * judge - the ledger itself: who sent what to whom, what was acknowledged, who has seen it; and
+ * the verdict on it.
+ *
+ * Pure: no socket, no clock; times are milliseconds since the start. A *party* is an account, a
+ * *seat* is one client program, a *session* is what one seat has between two binds; a session with
+ * XEP-0198 outlives its connections. README.md says which rules it judges by.
+ */
+#ifndef LEDGER_JUDGE_H
+#define LEDGER_JUDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define JUDGE_NONE UINT32_MAX
+
+enum judge_kind {
+	JUDGE_BARE,   /* message to a bare JID */
+	JUDGE_FULL,   /* message to a full JID */
+	JUDGE_IQ,     /* request to another client */
+	JUDGE_ANSWER, /* its result */
+	JUDGE_PING,   /* request to the server; addressee is the sender's own session */
+};
+
+enum weight { BREACH, STRICT, NOTE };
+
+enum count {
+#define COUNT(name, weight, key, text) COUNT_##name,
+#include "tests/ledger/counts.def"
+#undef COUNT
+	COUNTS
+};
+
+/* Rows of the table: who sent to whom. */
+enum { ROW_SM_SM, ROW_SM_PLAIN, ROW_PLAIN_SM, ROW_PLAIN_PLAIN, ROW_SERVER, ROWS };
+
+struct row {
+	uint64_t sent;
+	uint64_t acknowledged;
+	uint64_t received; /* of all that were sent */
+	uint64_t bounced;
+	uint64_t apart;	  /* neither, but its addressee was not promised anything */
+	uint64_t unknown; /* neither, and not acknowledged either */
+	uint64_t lost;
+};
+
+struct verdict {
+	struct row rows[ROWS];
+	uint64_t counts[COUNTS];
+};
+
+struct judge;
+
+/* A breach as it is found: one line without newline. May be NULL. */
+typedef void judge_on_breach(void *arg, enum count count, const char *text);
+
+struct judge *judge_new(judge_on_breach *on_breach, void *arg);
+void judge_free(struct judge **jp);
+
+/* Sessions are numbered from 0 in the order they begin. */
+uint32_t judge_session_begin(struct judge *j, uint32_t party, uint32_t seat, bool resumable,
+			     uint32_t now);
+
+/* It can never be resumed: a plain connection broke, or its client binds anew. */
+void judge_session_end(struct judge *j, uint32_t session, uint32_t now);
+
+/* Entries are numbered from 0, also the order of sending. to_session: JUDGE_NONE for a bare JID. */
+uint32_t judge_send(struct judge *j, enum judge_kind kind, uint32_t session, uint32_t to,
+		    uint32_t to_session, uint32_t now);
+
+/* The same entry, same id, again in another session of its sender, because nobody knows whether
+ * the server has it. */
+void judge_send_anew(struct judge *j, uint32_t entry, uint32_t session);
+
+void judge_acknowledge(struct judge *j, uint32_t entry, uint32_t now);
+void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint32_t now);
+void judge_bounce(struct judge *j, uint32_t entry);
+
+/* Something of the server was dying or starting between the two. */
+void judge_trouble(struct judge *j, uint32_t from, uint32_t until);
+
+/* Counts what is not seen in entries. text: for the breach line, may be NULL. */
+void judge_count(struct judge *j, enum count count, const char *text);
+uint64_t judge_counted(const struct judge *j, enum count count);
+
+uint32_t judge_entries(const struct judge *j);
+uint32_t judge_sender_session(const struct judge *j, uint32_t entry);
+uint32_t judge_seat_of(const struct judge *j, uint32_t session);
+
+/* Everything is over. Call once. */
+void judge_end(struct judge *j, struct verdict *out);
+
+/* How many of the counts are breaches. */
+uint64_t verdict_breaches(const struct verdict *v, bool strict);
+
+#endif

@@ -1,0 +1,408 @@
+#include "tests/ledger/crowd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/xmem.h"
+#include "bench/scan.h"
+#include "tests/ledger/token.h"
+
+#define NS_SM	  "urn:xmpp:sm:3"
+#define NS_LEDGER "urn:roundhouse:ledger"
+#define ASK_MS	  1000
+
+/* Asking. */
+
+static void send_ping(struct member *m)
+{
+	talk_say(m, JUDGE_PING, m);
+}
+
+void talk_ask(struct member *m)
+{
+	uint32_t now = crowd_ms(m->crowd);
+
+	if (m->asked_at == 0)
+		m->asked_at = now;
+	m->ask_at = now + (m->crowd->calm ? ASK_MS / 3 : ASK_MS);
+	m->ask_after = 1 + crowd_random(m->crowd, 8);
+	if (m->sm_on)
+		str_adds(client_output(m->client), "<r xmlns='" NS_SM "'/>");
+	else
+		send_ping(m);
+}
+
+static void asked_answered(struct member *m)
+{
+	m->asked_at = 0;
+	m->crowd->last_sight = crowd_ms(m->crowd);
+}
+
+/* Sending. */
+
+static void put(struct member *m, uint32_t entry, struct slice text)
+{
+	str_add_slice(client_output(m->client), text);
+	if (m->sm_on)
+		sm_push(&m->sm, entry, text);
+	else if (entry != JUDGE_NONE)
+		sm_push(&m->sm, entry, SLICE_NONE);
+	if (m->sm.len == 1)
+		m->ask_at = crowd_ms(m->crowd) + ASK_MS;
+}
+
+static void put_and_ask(struct member *m, uint32_t entry, struct slice text)
+{
+	put(m, entry, text);
+	if (--m->ask_after == 0)
+		talk_ask(m);
+}
+
+static uint32_t padding(struct crowd *w)
+{
+	uint32_t n = crowd_random(w, w->opts->padding + 1);
+
+	return crowd_random(w, 100) == 0 ? n * 10 : n;
+}
+
+static void compose(struct str *out, const struct member *m, enum judge_kind kind, uint32_t number,
+		    const struct member *to)
+{
+	struct crowd *w = m->crowd;
+	const struct opts *s = &w->opts->server;
+
+	str_adds(out, kind == JUDGE_BARE || kind == JUDGE_FULL ? "<message type='chat' id='"
+							       : "<iq type='get' id='");
+	token_add_id(out, w->run, number);
+	if (kind == JUDGE_PING) {
+		str_addf(out, "' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>", s->domain);
+		return;
+	}
+	if (kind == JUDGE_BARE)
+		str_addf(out, "' to='%s%u@%s'>", s->user, to->account, s->domain);
+	else
+		str_addf(out, "' to='%s'>", to->jid);
+	str_adds(out, kind == JUDGE_IQ ? "<q xmlns='" NS_LEDGER "'>" : "<body>");
+	token_add(out, w->run, m->seat, number, padding(w));
+	str_adds(out, kind == JUDGE_IQ ? "</q></iq>" : "</body></message>");
+}
+
+void talk_say(struct member *m, enum judge_kind kind, const struct member *to)
+{
+	struct crowd *w = m->crowd;
+	uint32_t session = kind == JUDGE_BARE ? JUDGE_NONE : to->session;
+	uint32_t number = judge_send(w->judge, kind, m->session, to->account, session, crowd_ms(w));
+	struct str text = STR_INIT;
+
+	compose(&text, m, kind, number, to);
+	if (kind == JUDGE_PING)
+		put(m, number, str_slice(&text));
+	else
+		put_and_ask(m, number, str_slice(&text));
+	str_clear(&text);
+}
+
+void talk_presence(struct member *m)
+{
+	put(m, JUDGE_NONE, slice_str("<presence/>"));
+}
+
+void talk_enable(struct member *m)
+{
+	struct str *out = client_output(m->client);
+
+	str_adds(out, "<enable xmlns='" NS_SM "' resume='true'");
+	if (m->crowd->opts->resume_max)
+		str_addf(out, " max='%u'", m->crowd->opts->resume_max);
+	str_adds(out, "/>");
+	/* Both sides count from here; what the server sends is counted from <enabled/>. */
+	m->sm_on = true;
+	m->sm.acked = 0;
+	free(m->resume_id);
+	m->resume_id = NULL;
+}
+
+/* The same stream goes on: all that the server has not counted, in the same order. */
+void talk_resent(struct member *m)
+{
+	for (size_t i = 0; i < m->sm.len; i++) {
+		str_adds(client_output(m->client), sm_at(&m->sm, i)->text);
+		judge_count(m->crowd->judge, COUNT_RESENT, NULL);
+	}
+	if (m->sm.len)
+		talk_ask(m);
+}
+
+void talk_anew(struct member *m)
+{
+	while (m->anew.len) {
+		const struct sm_sent *s = sm_oldest(&m->anew);
+
+		judge_send_anew(m->crowd->judge, s->entry, m->session);
+		put(m, s->entry, slice_str(s->text));
+		sm_pop(&m->anew);
+	}
+	if (m->sm.len)
+		talk_ask(m);
+}
+
+void talk_goodbye(struct member *m)
+{
+	struct str *out = client_output(m->client);
+
+	if (m->sm_on)
+		str_addf(out, "<a xmlns='" NS_SM "' h='%u'/>", m->sm.got);
+	str_adds(out, "</stream:stream>");
+}
+
+/* Acknowledgements. */
+
+static void pop_acknowledged(struct member *m)
+{
+	uint32_t entry = sm_oldest(&m->sm)->entry;
+
+	if (entry != JUDGE_NONE)
+		judge_acknowledge(m->crowd->judge, entry, crowd_ms(m->crowd));
+	sm_pop(&m->sm);
+}
+
+/* <a/>, <resumed/> or <failed/> with h. False: it cannot be right. */
+bool talk_acknowledged(struct member *m, struct slice element)
+{
+	struct slice text = scan_attribute(element, "h");
+	char digits[16];
+	char why[160];
+	size_t count = 0;
+
+	if (text.len == 0 || text.len >= sizeof digits)
+		return false;
+	memcpy(digits, text.data, text.len);
+	digits[text.len] = 0;
+	uint32_t h = (uint32_t)strtoul(digits, NULL, 10);
+	if (!sm_covers(&m->sm, h, &count)) {
+		snprintf(why, sizeof why, "client %u: %.*s h=%u; told before %u, sent since %zu",
+			 m->seat, SLICE_ARG(scan_name(element)), h, m->sm.acked, m->sm.len);
+		judge_count(m->crowd->judge, COUNT_BAD_H, why);
+		return false;
+	}
+	m->sm.acked = h;
+	while (count--)
+		pop_acknowledged(m);
+	asked_answered(m);
+	return true;
+}
+
+/* A plain client: the server answers in order, so it has what was sent before the ping. */
+static void ping_answered(struct member *m, uint32_t number)
+{
+	if (m->sm_on)
+		return;
+	while (m->sm.len && sm_oldest(&m->sm)->entry <= number)
+		pop_acknowledged(m);
+	asked_answered(m);
+}
+
+static void take_request(struct member *m, struct slice stanza)
+{
+	(void)stanza;
+	if (m->habit == MUTE)
+		return;
+	str_addf(client_output(m->client), "<a xmlns='" NS_SM "' h='%u'/>", m->sm.got);
+}
+
+static void take_acknowledgement(struct member *m, struct slice stanza)
+{
+	if (!talk_acknowledged(m, stanza))
+		member_drop(m, true, 100);
+}
+
+static void take_enabled(struct member *m, struct slice stanza)
+{
+	struct slice id = scan_attribute(stanza, "id");
+
+	m->sm.got = 0;
+	free(m->resume_id);
+	m->resume_id = id.len ? xstrndup(id.data, id.len) : NULL;
+	member_ready(m);
+}
+
+static void take_failed(struct member *m, struct slice stanza)
+{
+	uint32_t now = crowd_ms(m->crowd);
+
+	m->sm_on = false;
+	judge_count(m->crowd->judge, COUNT_NOT_ENABLED, NULL);
+	crowd_tell(m, "not enabled: %.*s", SLICE_ARG(stanza));
+	judge_session_end(m->crowd->judge, m->session, now);
+	m->session = judge_session_begin(m->crowd->judge, m->account, m->seat, false, now);
+	member_ready(m);
+}
+
+/* Receiving. */
+
+static void see(struct member *m, uint32_t number)
+{
+	m->crowd->last_sight = crowd_ms(m->crowd);
+	judge_see(m->crowd->judge, number, m->session, m->crowd->last_sight);
+}
+
+/* Is it a stanza of this client? */
+static bool is_mine(const struct member *m, uint32_t number)
+{
+	const struct judge *j = m->crowd->judge;
+
+	return number < judge_entries(j) &&
+	       judge_seat_of(j, judge_sender_session(j, number)) == m->seat;
+}
+
+static void take_bounce(struct member *m, uint32_t number, struct slice stanza)
+{
+	m->crowd->last_sight = crowd_ms(m->crowd);
+	judge_bounce(m->crowd->judge, number);
+	crowd_tell(m, "bounced %u: %.*s", number, SLICE_ARG(stanza));
+}
+
+/* Reads the token in text and judges it; JUDGE_NONE when it is not to be used. */
+static uint32_t take_token(struct member *m, struct slice text, struct slice id)
+{
+	struct judge *j = m->crowd->judge;
+	uint32_t sender = 0, number = 0, by_id = 0;
+	char why[200];
+
+	enum token_result r = token_parse(text, m->crowd->run, &sender, &number);
+	if (r == TOKEN_FOREIGN) {
+		judge_count(j, COUNT_FOREIGN, NULL);
+		return JUDGE_NONE;
+	}
+	if (r == TOKEN_OK && number < judge_entries(j) &&
+	    judge_seat_of(j, judge_sender_session(j, number)) == sender &&
+	    token_parse_id(id, m->crowd->run, &by_id))
+		return number;
+	snprintf(why, sizeof why, "client %u got id %.*s: %.*s", m->seat,
+		 (int)(id.len < 40 ? id.len : 40), id.data ? id.data : "",
+		 (int)(text.len < 100 ? text.len : 100), text.data);
+	judge_count(j, COUNT_DAMAGED, why);
+	return JUDGE_NONE;
+}
+
+static void take_message(struct member *m, struct slice stanza)
+{
+	struct slice id = scan_attribute(stanza, "id");
+	uint32_t number = 0;
+
+	if (slice_is(scan_attribute(stanza, "type"), "error")) {
+		if (token_parse_id(id, m->crowd->run, &number) && is_mine(m, number))
+			take_bounce(m, number, stanza);
+		else
+			judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
+		return;
+	}
+	number = take_token(m, scan_text(stanza, "body"), id);
+	if (number != JUDGE_NONE)
+		see(m, number);
+}
+
+static void answer(struct member *m, struct slice request, uint32_t number)
+{
+	struct crowd *w = m->crowd;
+	struct slice from = scan_attribute(request, "from");
+	uint32_t session = judge_sender_session(w->judge, number);
+	const struct member *to = &w->members[judge_seat_of(w->judge, session)];
+	struct str text = STR_INIT;
+
+	uint32_t mine =
+		judge_send(w->judge, JUDGE_ANSWER, m->session, to->account, session, crowd_ms(w));
+	str_addf(&text, "<iq type='result' id='%.*s' to='%.*s'><q xmlns='" NS_LEDGER "'>",
+		 SLICE_ARG(scan_attribute(request, "id")), SLICE_ARG(from));
+	token_add(&text, w->run, m->seat, mine, padding(w));
+	str_adds(&text, "</q></iq>");
+	put_and_ask(m, mine, str_slice(&text));
+	str_clear(&text);
+}
+
+static void take_get(struct member *m, struct slice stanza)
+{
+	struct slice id = scan_attribute(stanza, "id");
+	uint32_t number = JUDGE_NONE;
+
+	if (scan_has(stanza, NS_LEDGER))
+		number = take_token(m, scan_text(stanza, "q"), id);
+	if (number != JUDGE_NONE) {
+		see(m, number);
+		answer(m, stanza, number);
+		return;
+	}
+	struct str text = STR_INIT;
+	struct slice from = scan_attribute(stanza, "from");
+	str_addf(&text, "<iq type='error' id='%.*s'", SLICE_ARG(id));
+	if (from.len)
+		str_addf(&text, " to='%.*s'", SLICE_ARG(from));
+	str_adds(&text, "><error type='cancel'><service-unavailable "
+			"xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
+	put(m, JUDGE_NONE, str_slice(&text));
+	str_clear(&text);
+}
+
+static void take_iq(struct member *m, struct slice stanza)
+{
+	struct slice type = scan_attribute(stanza, "type");
+	uint32_t number = 0;
+
+	if (slice_is(type, "get") || slice_is(type, "set")) {
+		take_get(m, stanza);
+	} else if (slice_is(type, "result") && scan_has(stanza, NS_LEDGER)) {
+		number = take_token(m, scan_text(stanza, "q"), scan_attribute(stanza, "id"));
+		if (number != JUDGE_NONE)
+			see(m, number);
+	} else if (!token_parse_id(scan_attribute(stanza, "id"), m->crowd->run, &number) ||
+		   !is_mine(m, number)) {
+		judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
+	} else if (slice_is(type, "result")) {
+		see(m, number);
+		ping_answered(m, number);
+	} else {
+		take_bounce(m, number, stanza);
+		ping_answered(m, number);
+	}
+}
+
+/* Of the other client of the account: it may be away, but that is nobody's business yet. */
+static void take_presence(struct member *m, struct slice stanza)
+{
+	struct crowd *w = m->crowd;
+
+	if (w->closing || m->seat >= w->opts->twins * 2 ||
+	    !slice_is(scan_attribute(stanza, "type"), "unavailable"))
+		return;
+	const struct member *other = &w->members[m->seat ^ 1];
+	if (!other->jid || !slice_is(scan_attribute(stanza, "from"), other->jid) ||
+	    other->habit == CRASHER || !other->session_lives || !other->resume_id)
+		return;
+	char why[160];
+	snprintf(why, sizeof why, "client %u saw %s unavailable at %.3f", m->seat, other->jid,
+		 crowd_ms(w) / 1e3);
+	judge_count(w->judge, COUNT_UNAVAILABLE, why);
+}
+
+void talk_take(struct member *m, struct slice stanza)
+{
+	static const struct {
+		const char *name;
+		bool counts; /* is a stanza, XEP-0198 section 4 */
+		void (*take)(struct member *m, struct slice stanza);
+	} elements[] = {
+		{"message", true, take_message},    {"iq", true, take_iq},
+		{"presence", true, take_presence},  {"r", false, take_request},
+		{"a", false, take_acknowledgement}, {"enabled", false, take_enabled},
+		{"failed", false, take_failed},
+	};
+	struct slice name = scan_name(stanza);
+
+	for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
+		if (!slice_is(name, elements[i].name))
+			continue;
+		m->sm.got += elements[i].counts;
+		elements[i].take(m, stanza);
+		return;
+	}
+}

@@ -1,0 +1,345 @@
+/*
+ * The judge is fed ledgers in which something is wrong, and must say so: a test that cannot fail
+ * proves nothing. And ledgers in which all is as promised, which it must let pass.
+ */
+#include "tests/support/cmocka_first.h"
+
+#include <string.h>
+
+#include "tests/ledger/judge.h"
+
+/* One message's story, in letters:
+ *   s  juliet (account 0) sends a message, S to the full JID of romeo's newest session
+ *   i  ... a request to it, p a ping to the server
+ *   n  juliet cannot resume: a new session of hers, in which the last message is sent anew
+ *   k  the last message is acknowledged, K the one before
+ *   x  romeo (account 1) sees the last message, X the one before, 1 the first
+ *   o  romeo's other client sees it; h a third party does
+ *   b  the last message is bounced
+ *   e  romeo's session is over and a new one begins
+ *   j  juliet's session is over for good
+ *   t  something dies just now
+ *   w  ten seconds pass */
+struct story {
+	const char *name;
+	const char *events;
+	bool plain_juliet;
+	bool plain_romeo;
+	enum count breach; /* COUNTS = none */
+	uint64_t breaches;
+};
+
+struct scene {
+	struct judge *judge;
+	uint32_t now;
+	uint32_t juliet, romeo, other, third; /* sessions */
+	uint32_t last;
+	bool plain_juliet, plain_romeo;
+	int told;
+};
+
+static void on_breach(void *arg, enum count count, const char *text)
+{
+	struct scene *s = arg;
+
+	(void)count;
+	assert_true(strlen(text) > 10);
+	s->told++;
+}
+
+static void send(struct scene *s, enum judge_kind kind)
+{
+	uint32_t to = kind == JUDGE_PING ? 0 : 1;
+	uint32_t session = kind == JUDGE_PING ? s->juliet : s->romeo;
+
+	s->last = judge_send(s->judge, kind, s->juliet, to,
+			     kind == JUDGE_BARE ? JUDGE_NONE : session, s->now);
+}
+
+static void begin_juliet(struct scene *s)
+{
+	s->juliet = judge_session_begin(s->judge, 0, 0, !s->plain_juliet, s->now);
+}
+
+static void begin_romeo(struct scene *s)
+{
+	s->romeo = judge_session_begin(s->judge, 1, 1, !s->plain_romeo, s->now);
+}
+
+static void see(struct scene *s, uint32_t entry, uint32_t session)
+{
+	judge_see(s->judge, entry, session, s->now);
+}
+
+static void play_sending(struct scene *s, char event)
+{
+	switch (event) {
+	case 's':
+		send(s, JUDGE_BARE);
+		break;
+	case 'S':
+		send(s, JUDGE_FULL);
+		break;
+	case 'i':
+		send(s, JUDGE_IQ);
+		break;
+	case 'p':
+		send(s, JUDGE_PING);
+		break;
+	case 'n':
+		judge_session_end(s->judge, s->juliet, s->now);
+		begin_juliet(s);
+		judge_send_anew(s->judge, s->last, s->juliet);
+		break;
+	case 'k':
+	case 'K':
+		judge_acknowledge(s->judge, s->last - (event == 'K'), s->now);
+		break;
+	case 'b':
+		judge_bounce(s->judge, s->last);
+		break;
+	default:
+		fail_msg("no event %c", event);
+	}
+}
+
+static void play(struct scene *s, char event)
+{
+	s->now += 100;
+	switch (event) {
+	case 'x':
+		see(s, s->last, s->romeo);
+		break;
+	case 'X':
+		see(s, s->last - 1, s->romeo);
+		break;
+	case '1':
+		see(s, 0, s->romeo);
+		break;
+	case 'o':
+		see(s, s->last, s->other);
+		break;
+	case 'h':
+		see(s, s->last, s->third);
+		break;
+	case 'P':
+		see(s, s->last, s->juliet);
+		break;
+	case 'e':
+		judge_session_end(s->judge, s->romeo, s->now);
+		begin_romeo(s);
+		break;
+	case 'j':
+		judge_session_end(s->judge, s->juliet, s->now);
+		break;
+	case 't':
+		judge_trouble(s->judge, s->now, s->now);
+		break;
+	case 'w':
+		s->now += 10000;
+		break;
+	default:
+		play_sending(s, event);
+	}
+}
+
+static void tell(const struct story *story, struct verdict *out, struct scene *s)
+{
+	*s = (struct scene){.plain_juliet = story->plain_juliet, .plain_romeo = story->plain_romeo};
+	s->judge = judge_new(on_breach, s);
+	begin_juliet(s);
+	begin_romeo(s);
+	s->other = judge_session_begin(s->judge, 1, 2, !story->plain_romeo, 0);
+	s->third = judge_session_begin(s->judge, 2, 3, true, 0);
+	s->now = 1000;
+	for (const char *e = story->events; *e; e++)
+		play(s, *e);
+	judge_end(s->judge, out);
+	judge_free(&s->judge);
+}
+
+static void judge_stories(const struct story *stories, size_t count)
+{
+	struct verdict v;
+	struct scene s;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct story *t = &stories[i];
+
+		tell(t, &v, &s);
+		if (verdict_breaches(&v, false) != t->breaches)
+			fail_msg("%s: %d breaches", t->name, (int)verdict_breaches(&v, false));
+		if (t->breach != COUNTS && v.counts[t->breach] != t->breaches)
+			fail_msg("%s: not counted as what it is", t->name);
+		assert_int_equal(s.told, t->breaches);
+	}
+}
+
+#define STORIES(list) judge_stories(list, sizeof list / sizeof *list)
+#define KEPT(name, events)                    \
+	{                                     \
+		name, events, 0, 0, COUNTS, 0 \
+	}
+#define BROKEN(name, events, breach, n)       \
+	{                                     \
+		name, events, 0, 0, breach, n \
+	}
+
+static void finds_what_was_lost(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("never seen", "sk", COUNT_LOST, 1),
+		BROKEN("one of three", "skxsksKkx", COUNT_LOST, 1),
+		BROKEN("a request", "ik", COUNT_LOST, 1),
+		BROKEN("to a full JID, even when that session has ended", "Ske", COUNT_LOST, 1),
+		BROKEN("sent anew and acknowledged then", "snk", COUNT_LOST, 1),
+		BROKEN("the server does not answer", "pk", COUNT_LOST, 1),
+		BROKEN("acknowledged although something died", "stk", COUNT_LOST, 1),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void finds_what_hangs(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("seen and not acknowledged", "sx", COUNT_STUCK, 1),
+		BROKEN("neither", "s", COUNT_STUCK, 1),
+		KEPT("its sender has gone", "sj"),
+		{"a plain client's ping on a living connection", "p", true, false, COUNT_STUCK, 1},
+		{"a plain client's message: nobody acknowledges", "s", true, false, COUNTS, 0},
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void finds_what_comes_twice(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("twice", "skxx", COUNT_TWICE, 1),
+		BROKEN("three times", "skxxx", COUNT_TWICE, 2),
+		BROKEN("twice much later", "skxskx1", COUNT_TWICE, 1),
+		BROKEN("more often than it was sent", "sxnkxx", COUNT_TWICE, 1),
+		KEPT("the sender could not resume", "sxnxk"),
+		KEPT("the receiver could not resume", "skxex"),
+		KEPT("both clients of an account", "skxo"),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void finds_what_is_overtaken(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("the second first", "ssKkxX", COUNT_OVERTAKEN, 1),
+		BROKEN("full JID", "SSKkxX", COUNT_OVERTAKEN, 1),
+		BROKEN("a request overtakes a message", "SiKkxX", COUNT_OVERTAKEN, 1),
+		BROKEN("the first of three last", "skskskxX1", COUNT_OVERTAKEN, 2),
+		KEPT("bare and full are two addresses", "sSKkxX"),
+		KEPT("in order", "skxskxskx"),
+		KEPT("sent before the receiver's session began", "ssKkexX"),
+		KEPT("sent anew", "snskKxX"),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void finds_what_goes_to_the_wrong_place(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("another user", "skxh", COUNT_MISROUTED, 1),
+		BROKEN("another client of the account", "Sko", COUNT_ASTRAY, 1),
+		KEPT("another client, but the session has ended", "Skeo"),
+		KEPT("the next session of the same client", "Skex"),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void lets_pass_what_is_allowed(void **state)
+{
+	static const struct story stories[] = {
+		KEPT("seen", "skx"),
+		KEPT("bounced", "skb"),
+		KEPT("a request bounced", "ikb"),
+		KEPT("seen before it is acknowledged", "sxk"),
+		KEPT("a ping answered", "pPk"),
+		KEPT("a ping whose session has gone", "pkj"),
+		{"a plain sender while something dies", "stk", true, false, COUNTS, 0},
+		{"to a plain client that vanishes then", "ske", false, true, COUNTS, 0},
+		{"to a plain client just before its first session ends", "seek", false, true,
+		 COUNTS, 0},
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void plain_clients_are_judged_when_nothing_dies(void **state)
+{
+	static const struct story stories[] = {
+		{"from one", "sk", true, false, COUNT_LOST, 1},
+		{"from one, long after a death", "twsk", true, false, COUNT_LOST, 1},
+		{"to one that stays", "sk", false, true, COUNT_LOST, 1},
+		{"to one that vanishes long after", "skwe", false, true, COUNT_LOST, 1},
+		{"to one that vanished long before", "ewsk", false, true, COUNT_LOST, 1},
+		{"seen twice by one", "skxx", false, true, COUNT_TWICE, 1},
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void the_table_adds_up(void **state)
+{
+	static const struct story story = {"", "skxskbiKkxpPkSke", false, false, COUNTS, 1};
+	struct verdict v;
+	struct scene s;
+
+	(void)state;
+	tell(&story, &v, &s);
+	const struct row *r = &v.rows[ROW_SM_SM];
+	assert_int_equal(r->sent, 4);
+	assert_int_equal(r->acknowledged, 4);
+	assert_int_equal(r->received, 2);
+	assert_int_equal(r->bounced, 1);
+	assert_int_equal(r->lost, 1);
+	assert_int_equal(v.rows[ROW_SERVER].sent, 1);
+	assert_int_equal(v.rows[ROW_SERVER].received, 1);
+	assert_int_equal(v.counts[COUNT_LOST], 1);
+}
+
+static void strict_makes_refusals_breaches(void **state)
+{
+	struct verdict v = {0};
+
+	(void)state;
+	v.counts[COUNT_RESUME_REFUSED] = 2;
+	v.counts[COUNT_DROPS] = 100;
+	assert_int_equal(verdict_breaches(&v, false), 0);
+	assert_int_equal(verdict_breaches(&v, true), 2);
+	v.counts[COUNT_BAD_H] = 1;
+	assert_int_equal(verdict_breaches(&v, false), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_what_was_lost),
+		cmocka_unit_test(finds_what_hangs),
+		cmocka_unit_test(finds_what_comes_twice),
+		cmocka_unit_test(finds_what_is_overtaken),
+		cmocka_unit_test(finds_what_goes_to_the_wrong_place),
+		cmocka_unit_test(lets_pass_what_is_allowed),
+		cmocka_unit_test(plain_clients_are_judged_when_nothing_dies),
+		cmocka_unit_test(the_table_adds_up),
+		cmocka_unit_test(strict_makes_refusals_breaches),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
