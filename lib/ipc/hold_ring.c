@@ -32,6 +32,9 @@ void hold_out_drop_after(struct hold_out *o, uint64_t n, size_t *bytes)
 		*bytes += *slot ? (*slot)->len : 0;
 		blob_unref(slot);
 	}
+	/* All of those were settled (in vain) already: their numbers are free again. */
+	if (o->base == o->next && o->next > n + 1)
+		o->base = o->next = n + 1;
 }
 
 void hold_out_skip_to(struct hold_out *o, uint64_t next)

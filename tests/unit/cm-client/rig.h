@@ -29,6 +29,7 @@
 #include "ipc/stanza_kinds.h"
 #include "net/loop.h"
 #include "proc/proc.h"
+#include "tests/support/cmocka_first.h"
 #include "tests/unit/net/certs.h"
 
 struct proc {
