@@ -111,6 +111,8 @@ void endpoint_restore(struct custody *c, struct endpoint *ep, const struct msg_a
 /* Announced as detached: endpoint_detach() follows once its numbers are known. */
 void endpoint_announced_detached(struct endpoint *ep);
 bool endpoint_is_announced_detached(const struct endpoint *ep);
+/* Has its owner had RESUMED? Until then its former owner must keep what it has of it. */
+bool endpoint_handed_over(const struct endpoint *ep);
 struct custody_peer *endpoint_former(const struct endpoint *ep); /* NULL = none, or dead */
 bool endpoint_can_resume(const struct endpoint *ep);
 struct endpoint *endpoint_by_resume_id(const struct custody *c, struct slice id);

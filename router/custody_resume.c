@@ -54,6 +54,11 @@ bool endpoint_is_announced_detached(const struct endpoint *ep)
 	return ep->announced_detached;
 }
 
+bool endpoint_handed_over(const struct endpoint *ep)
+{
+	return ep->owner && ep->resumed_seq == 0;
+}
+
 struct custody_peer *endpoint_former(const struct endpoint *ep)
 {
 	return ep->former;
@@ -148,6 +153,7 @@ enum err endpoint_resume(struct custody *c, struct endpoint *ep, struct custody_
 	uint64_t limit = ep->written_q > first ? ep->written_q - first : 0;
 	uint32_t more = h - (uint32_t)(first - ep->out_base);
 	struct custody_peer *former = ep->former;
+	uint64_t own_n = former == owner ? ep->former_n : ep->seen_n;
 	uint64_t counted;
 
 	if (ep->owner || more > limit)
@@ -159,7 +165,6 @@ enum err endpoint_resume(struct custody *c, struct endpoint *ep, struct custody_
 	ep->out_base = ep->done_q - counted;
 	if (former && former != owner) {
 		ep->former_epoch = ep->epoch;
-		ep->former_n = ep->seen_n;
 		custody_peer_former(former, ep->sid);
 	} else {
 		ep->former = NULL;
@@ -179,6 +184,7 @@ enum err endpoint_resume(struct custody *c, struct endpoint *ep, struct custody_
 						      .resume_id = slice_str(ep->resume_id),
 						      .max_s = ep->max_s,
 						      .seen_n = ep->seen_n,
+						      .own_n = own_n,
 						      .in_base = ep->in_base,
 						      .out_base = ep->out_base,
 						      .next_q = ep->done_q,

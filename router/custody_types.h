@@ -72,7 +72,8 @@ struct endpoint {
 	 * former_q until it is told FORGET. */
 	struct custody_peer *former;
 	uint64_t former_q;
-	uint64_t former_epoch, former_n; /* for RELEASED, once the new owner has had RESUMED: */
+	uint64_t former_epoch, former_n; /* n after which nothing of it counts; for RELEASED, once
+					    the new owner has had RESUMED: */
 	uint64_t resumed_seq;		 /* 0 = it has */
 };
 

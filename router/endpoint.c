@@ -265,6 +265,7 @@ static void detach_client(struct endpoint *ep)
 		link_put_forget(ep->former->link, &(struct msg_forget){ep->sid, ep->former_q});
 	ep->resumed_seq = 0;
 	ep->former = ep->owner->dead ? NULL : ep->owner;
+	ep->former_n = ep->seen_n > ep->announced_n ? ep->seen_n : ep->announced_n;
 }
 
 void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now)

@@ -335,7 +335,9 @@ static struct endpoint *sender_endpoint(struct router *r, struct router_peer *p,
  * session is now, since its h did not cover it. Nobody need hold this copy. */
 static void refuse_late(struct router *r, struct router_peer *p, uint64_t sid, uint64_t n)
 {
-	if (endpoint_find(r->custody, sid) && custody_peer_is_former(p->custody, sid))
+	const struct endpoint *ep = endpoint_find(r->custody, sid);
+
+	if (ep && endpoint_handed_over(ep) && custody_peer_is_former(p->custody, sid))
 		link_put_settled(hub_peer_link(p->hub),
 				 &(struct msg_settled){sid, n, SETTLED_DISCARDED});
 }

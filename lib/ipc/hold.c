@@ -426,7 +426,7 @@ static struct hold_session *revive(struct hold_session *s, const struct msg_resu
 {
 	size_t bytes = 0;
 
-	hold_out_drop_after(&s->out, m->seen_n, &bytes);
+	hold_out_drop_after(&s->out, m->own_n, &bytes);
 	s->out_bytes -= bytes;
 	s->hold->total -= bytes;
 	hold_out_skip_to(&s->out, m->seen_n + 1);

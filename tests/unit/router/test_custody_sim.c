@@ -602,7 +602,7 @@ static void router_handle(int i, uint16_t type, struct slice body)
 		ep = router_sender(p, m.stanza.sid);
 		if (ep)
 			router_stanza(p, ep, &m.stanza);
-		else
+		else if (endpoint_handed_over(endpoint_find(sim->custody, m.stanza.sid)))
 			link_put_settled(p->link, &(struct msg_settled){m.stanza.sid, m.stanza.n,
 									SETTLED_DISCARDED});
 	} else if (type == MSG_DELIVERED) {
