@@ -21,7 +21,6 @@ struct loop_timer;
 struct router_peer {
 	struct hub_peer *hub;
 	struct custody_peer *custody; /* connection managers only */
-	bool announced;		      /* ANNOUNCE_END seen */
 	bool all_in;		      /* RESEND_END has come */
 	bool resent;		      /* and was its turn: what follows is new */
 };
