@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/xmem.h"
+#include "bench/acks.h"
 #include "bench/tcp.h"
 #include "bench/scan.h"
 #include "bench/scram.h"
@@ -18,6 +19,7 @@ enum state {
 	RESUMING,
 	BINDING,
 	SESSION,
+	ENABLING,
 	READY,
 	ENDED
 };
@@ -36,11 +38,14 @@ struct client {
 	bool authenticated;
 	bool plain;
 	bool wants_session; /* RFC 3921 servers */
+	bool has_sm;	    /* XEP-0198 is offered */
 	char user[64];
 	char *jid;
 	char *resource; /* wished */
 	char *resume;
 	uint32_t resume_h;
+	char *resume_id; /* of our session */
+	struct acks acks;
 	struct scan scan;
 	struct scram scram;
 };
@@ -152,6 +157,7 @@ static void on_features(struct client *c, struct slice features)
 		const char session[] = "urn:ietf:params:xml:ns:xmpp-session";
 
 		c->wants_session = scan_has(features, session) && !scan_has(features, "<optional");
+		c->has_sm = scan_has(features, "urn:xmpp:sm:3");
 		if (c->resume)
 			resume(c);
 		else
@@ -187,9 +193,38 @@ static void on_success(struct client *c, struct slice stanza)
 static void ready(struct client *c)
 {
 	c->state = READY;
-	if (c->opts->presence)
+	if (c->opts->presence && c->jid) { /* a resumed session's presence stands */
 		str_adds(tcp_output(c->conn), "<presence/>");
+		client_sent(c);
+	}
 	c->on->on_ready(c->arg, c);
+}
+
+static void bound(struct client *c)
+{
+	if (!c->opts->sm) {
+		ready(c);
+	} else if (!c->has_sm) {
+		end(c, "the server does not offer XEP-0198");
+	} else {
+		str_adds(tcp_output(c->conn), "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+		c->state = ENABLING;
+	}
+}
+
+static void on_enabled(struct client *c, struct slice stanza)
+{
+	struct slice id = scan_attribute(stanza, "id");
+
+	free(c->resume_id);
+	c->resume_id = id.len ? xstrndup(id.data, id.len) : NULL;
+	acks_begin(&c->acks, 0, 0);
+	ready(c);
+}
+
+static void on_not_enabled(struct client *c, struct slice stanza)
+{
+	end_with(c, "XEP-0198 is refused", stanza);
 }
 
 static void on_bound(struct client *c, struct slice stanza)
@@ -202,7 +237,7 @@ static void on_bound(struct client *c, struct slice stanza)
 	}
 	c->jid = xstrndup(jid.data, jid.len);
 	if (!c->wants_session) {
-		ready(c);
+		bound(c);
 		return;
 	}
 	str_adds(tcp_output(c->conn), "<iq type='set' id='session'><session "
@@ -212,6 +247,10 @@ static void on_bound(struct client *c, struct slice stanza)
 
 static void on_resumed(struct client *c, struct slice stanza)
 {
+	uint32_t h = 0;
+
+	if (c->opts->sm && acks_number(scan_attribute(stanza, "h"), &h))
+		acks_begin(&c->acks, c->resume_h, h);
 	c->on->on_resume(c->arg, c, stanza);
 	if (c->state == RESUMING)
 		ready(c);
@@ -239,7 +278,7 @@ static void on_proceed(struct client *c, struct slice stanza)
 static void on_session(struct client *c, struct slice stanza)
 {
 	(void)stanza;
-	ready(c);
+	bound(c);
 }
 
 static const struct step steps[] = {
@@ -251,12 +290,27 @@ static const struct step steps[] = {
 	{RESUMING, "failed", on_not_resumed},
 	{BINDING, "iq", on_bound},
 	{SESSION, "iq", on_session},
+	{ENABLING, "enabled", on_enabled},
+	{ENABLING, "failed", on_not_enabled},
 };
+
+/* After login: anything but an element of the stream itself. */
+static void take_stanza(struct client *c, struct slice stanza)
+{
+	enum acks_kind kind = ACKS_STANZA;
+
+	if (c->acks.on)
+		kind = acks_take(&c->acks, stanza, tcp_output(c->conn));
+	if (kind == ACKS_WRONG)
+		end_with(c, "the server counts wrong", stanza);
+	else if (kind == ACKS_STANZA && c->on->on_stanza)
+		c->on->on_stanza(c->arg, c, stanza);
+}
 
 static void take(struct client *c, struct slice stanza)
 {
-	if (c->state == READY && c->on->on_stanza && stanza.len > 3 && stanza.data[1] != 's') {
-		c->on->on_stanza(c->arg, c, stanza);
+	if (c->state == READY && stanza.len > 3 && stanza.data[1] != 's') {
+		take_stanza(c, stanza);
 		return;
 	}
 	struct slice name = scan_name(stanza);
@@ -277,6 +331,7 @@ static void release(struct client *c)
 	free(c->jid);
 	free(c->resource);
 	free(c->resume);
+	free(c->resume_id);
 	free(c);
 }
 
@@ -392,6 +447,22 @@ struct monotime client_begun(const struct client *c)
 struct str *client_output(struct client *c)
 {
 	return tcp_output(c->conn);
+}
+
+void client_sent(struct client *c)
+{
+	if (c->acks.on)
+		acks_sent(&c->acks, tcp_output(c->conn));
+}
+
+struct acks *client_acks(struct client *c)
+{
+	return &c->acks;
+}
+
+const char *client_resume_id(const struct client *c)
+{
+	return c->resume_id;
 }
 
 void client_set_tag(struct client *c, uint32_t tag)

@@ -1,6 +1,9 @@
 /*
  * client - one XMPP client: connects, secures, authenticates, binds (RFC 6120), then hands every
  * stanza that comes to its load. Knows nothing of what is measured.
+ *
+ * With the option sm it enables XEP-0198 before it is ready, counts and acknowledges by itself.
+ * Without, such elements reach the load like stanzas.
  */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
@@ -13,6 +16,7 @@
 #include "base/str.h"
 #include "bench/opts.h"
 
+struct acks;
 struct client;
 struct tcp;
 
@@ -54,6 +58,14 @@ struct monotime client_begun(const struct client *c);
 
 /* Stanzas to send: append to it. */
 struct str *client_output(struct client *c);
+
+/* With the option sm: one stanza was appended. Without, nothing happens. */
+void client_sent(struct client *c);
+
+/* With the option sm: the counters, and the name of the session for <resume/> (NULL when the server
+ * does not offer that; a resumed session keeps the one it had). */
+struct acks *client_acks(struct client *c);
+const char *client_resume_id(const struct client *c);
 
 /* A number for the load's own use. */
 void client_set_tag(struct client *c, uint32_t tag);

@@ -110,6 +110,25 @@ struct client *crew_client(struct crew *crew, uint32_t index)
 	return crew->clients[index];
 }
 
+uint32_t crew_acks(const struct crew *crew, struct acks_count *sum)
+{
+	uint32_t unheard = 0;
+
+	*sum = (struct acks_count){0};
+	for (uint32_t i = 0; i < crew->started; i++) {
+		const struct acks *a = crew->clients[i] ? client_acks(crew->clients[i]) : NULL;
+
+		if (!a)
+			continue;
+		sum->asked_in += a->count.asked_in;
+		sum->asked_out += a->count.asked_out;
+		sum->told_in += a->count.told_in;
+		sum->told_out += a->count.told_out;
+		unheard += a->sent >= 2 * ACKS_ASK_EVERY && a->acked == 0;
+	}
+	return unheard;
+}
+
 uint32_t crew_lost(const struct crew *crew, const char **why)
 {
 	*why = crew->why;

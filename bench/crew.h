@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "bench/acks.h"
 #include "bench/client.h"
 #include "bench/opts.h"
 
@@ -32,6 +33,10 @@ void crew_free(struct crew **cp);
 bool crew_login(struct crew *crew, uint32_t upto);
 
 struct client *crew_client(struct crew *crew, uint32_t index);
+
+/* With the option sm: what all that are connected have asked and told so far; returns how many sent
+ * several stanzas and were acknowledged none. */
+uint32_t crew_acks(const struct crew *crew, struct acks_count *sum);
 
 /* Clients that ended since they were ready; *why is the first one's reason. */
 uint32_t crew_lost(const struct crew *crew, const char **why);

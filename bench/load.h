@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bench/acks.h"
 #include "bench/hist.h"
 #include "bench/opts.h"
 #include "bench/usage.h"
@@ -14,7 +15,7 @@
 struct tcp;
 
 struct result {
-	const char *unit;    /* what was counted: "message", "login", "connection" */
+	const char *unit;    /* what was counted: "message", "login"; NULL: the load told it all */
 	uint64_t count;	     /* within the measured time */
 	double seconds;	     /* measured */
 	uint64_t own_cpu_us; /* of the generator itself */
@@ -23,6 +24,7 @@ struct result {
 	struct hist times;
 	const char *times_name;	   /* "rtt", "delivery", "login" */
 	struct usage used;	   /* by the server, between the two ends of the measured time */
+	struct acks_count acks;	   /* chat, pingpong with --sm: within the measured time */
 	uint32_t idle_connections; /* idle: over how many the memory was spread */
 };
 
@@ -31,6 +33,7 @@ bool load_chat(struct tcp *n, const struct opts *o, struct result *r);
 bool load_pingpong(struct tcp *n, const struct opts *o, struct result *r);
 bool load_login(struct tcp *n, const struct opts *o, struct result *r);
 bool load_idle(struct tcp *n, const struct opts *o, struct result *r);
+bool load_detach(struct tcp *n, const struct opts *o, struct result *r);
 
 /* Counts an error and keeps the first one's text. */
 void result_error(struct result *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

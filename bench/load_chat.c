@@ -4,7 +4,8 @@
  * chat: of each pair, one keeps a window of messages on their way to the other; the time is that
  * of delivery. pingpong: the other answers each, one is on its way; the time is the round trip's.
  * Every message carries its number, so one that is lost, doubled or overtaken is seen; and the
- * name of the run, since a server may have stored what an earlier one left on its way.
+ * name of the run, since a server may have stored what an earlier one left on its way. With --sm
+ * all of this goes over streams with XEP-0198.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,7 @@ static void write_message(struct chat *chat, uint32_t client, const struct str *
 	str_add(out, head->data, head->len);
 	str_add(out, id, (size_t)n);
 	str_add(out, chat->tail.data, chat->tail.len);
+	client_sent(c);
 }
 
 static void send_next(struct chat *chat, uint32_t i)
@@ -136,8 +138,23 @@ static void turn_for(struct tcp *n, double seconds)
 		tcp_turn(n, (int)monotime_ms_between(now, end) + 1);
 }
 
+/* What was asked and told within the measured time. */
+static void count_acks(struct chat *chat, const struct acks_count *before)
+{
+	struct acks_count *c = &chat->result->acks;
+	uint32_t unheard = crew_acks(chat->crew, c);
+
+	c->asked_in -= before->asked_in;
+	c->asked_out -= before->asked_out;
+	c->told_in -= before->told_in;
+	c->told_out -= before->told_out;
+	if (chat->opts->sm && unheard)
+		result_error(chat->result, "%u clients were acknowledged nothing", unheard);
+}
+
 static void measure(struct chat *chat, struct tcp *n)
 {
+	struct acks_count before;
 	struct span span;
 	const char *why;
 
@@ -146,11 +163,13 @@ static void measure(struct chat *chat, struct tcp *n)
 			send_next(chat, i);
 	}
 	turn_for(n, chat->opts->warmup);
+	crew_acks(chat->crew, &before);
 	span_begin(&span, chat->opts);
 	chat->measuring = true;
 	turn_for(n, chat->opts->seconds);
 	chat->measuring = false;
 	span_end(&span, chat->result);
+	count_acks(chat, &before);
 	uint32_t lost = crew_lost(chat->crew, &why);
 	if (lost)
 		result_error(chat->result, "%u connections were lost; %s", lost, why);

@@ -1,5 +1,5 @@
 /*
- * xmpp-load - measures what messages, logins and idle connections cost an XMPP server.
+ * xmpp-load - measures what messages, logins, idle and detached sessions cost an XMPP server.
  *
  * Speaks to any server: it shares nothing with Roundhouse but lib/base.
  */
@@ -17,10 +17,8 @@ static const struct {
 	const char *name;
 	bool (*run)(struct tcp *n, const struct opts *o, struct result *r);
 } loads[] = {
-	{"chat", load_chat},
-	{"pingpong", load_pingpong},
-	{"login", load_login},
-	{"idle", load_idle},
+	{"chat", load_chat}, {"pingpong", load_pingpong}, {"login", load_login},
+	{"idle", load_idle}, {"detach", load_detach},
 };
 
 static bool run(struct tcp *n, const struct opts *o, struct result *r)
@@ -58,6 +56,8 @@ int main(int argc, char **argv)
 	tcp_free(&n);
 	if (!ok)
 		return 1;
+	if (!result.unit)
+		return 0;
 	if (opts.json)
 		report_json(&opts, &result);
 	else

@@ -12,7 +12,11 @@ static const char help[] =
 	"other\n"
 	"  pingpong    pairs of clients; each message is answered, one on its way in each pair\n"
 	"  login       --count logins, --together at a time\n"
-	"  idle        --count connections that log in and stay\n\n"
+	"  idle        --count connections that log in and stay\n"
+	"  detach      --count XEP-0198 sessions that lose their server and resume: a step for "
+	"each\n"
+	"              line of standard input (login, broken, senders, hold, resume, usage), each\n"
+	"              answered with a line of JSON\n\n"
 	"  --host H --port N      the server (127.0.0.1, 5222)\n"
 	"  --domain D             its XMPP domain (localhost)\n"
 	"  --user U --users N     the accounts U0 .. U(N-1) (bench, 100)\n"
@@ -24,6 +28,8 @@ static const char help[] =
 	"  --pairs N --window N   (10, 32)\n"
 	"  --body N               bytes of a message's body (100)\n"
 	"  --count N --together N (1000, 16)\n"
+	"  --sm                   chat, pingpong: XEP-0198 with resumption on all streams\n"
+	"  --held N               detach: messages for each session that is away (2)\n"
 	"  --no-presence          do not send initial presence\n"
 	"  --warmup S --time S    seconds (1, 5)\n"
 	"  --deadline S           for logging in, before the measurement (120)\n"
@@ -47,6 +53,8 @@ enum {
 	OPT_BODY,
 	OPT_COUNT,
 	OPT_TOGETHER,
+	OPT_SM,
+	OPT_HELD,
 	OPT_NO_PRESENCE,
 	OPT_WARMUP,
 	OPT_TIME,
@@ -73,6 +81,8 @@ static const struct option long_options[] = {
 	{"body", required_argument, NULL, OPT_BODY},
 	{"count", required_argument, NULL, OPT_COUNT},
 	{"together", required_argument, NULL, OPT_TOGETHER},
+	{"sm", no_argument, NULL, OPT_SM},
+	{"held", required_argument, NULL, OPT_HELD},
 	{"no-presence", no_argument, NULL, OPT_NO_PRESENCE},
 	{"warmup", required_argument, NULL, OPT_WARMUP},
 	{"time", required_argument, NULL, OPT_TIME},
@@ -165,6 +175,8 @@ static bool take_number(struct opts *o, int c, const char *arg, bool *known)
 		return number(&o->count, "count", arg, 1, 1000000);
 	case OPT_TOGETHER:
 		return number(&o->together, "together", arg, 1, 10000);
+	case OPT_HELD:
+		return number(&o->held, "held", arg, 1, 1000);
 	case OPT_WARMUP:
 		return seconds(&o->warmup, "warmup", arg);
 	case OPT_TIME:
@@ -207,6 +219,9 @@ static bool take(struct opts *o, int c, const char *arg)
 	case OPT_NO_PRESENCE:
 		o->presence = false;
 		return true;
+	case OPT_SM:
+		o->sm = true;
+		return true;
 	case OPT_PIDS:
 		return usage_add_pids(&o->server, arg);
 	case OPT_PID_DIR:
@@ -239,6 +254,7 @@ bool opts_parse(struct opts *o, int argc, char **argv)
 			   .body = 100,
 			   .count = 1000,
 			   .together = 16,
+			   .held = 2,
 			   .warmup = 1,
 			   .seconds = 5,
 			   .deadline = 120,

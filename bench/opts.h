@@ -12,7 +12,7 @@
 enum tls_mode { TLS_NONE, TLS_STARTTLS, TLS_DIRECT };
 
 struct opts {
-	const char *load; /* "chat", "pingpong", "login", "idle" */
+	const char *load; /* "chat", "pingpong", "login", "idle", "detach" */
 	const char *host;
 	uint16_t port;
 	const char *domain;
@@ -25,12 +25,14 @@ struct opts {
 	uint32_t pairs;	   /* chat, pingpong */
 	uint32_t window;   /* chat: messages of a pair on their way */
 	uint32_t body;	   /* bytes */
-	uint32_t count;	   /* login: logins in all; idle: connections */
+	uint32_t count;	   /* login: logins in all; idle, detach: connections */
+	uint32_t held;	   /* detach: messages for each session that is away */
 	uint32_t together; /* logins under way at the same time */
 	double warmup;	   /* seconds before the measurement */
 	double seconds;	   /* of the measurement */
 	double deadline;   /* seconds for everything before it */
 	bool presence;	   /* send initial presence */
+	bool sm;	   /* XEP-0198 on all streams */
 	bool json;
 	struct usage_source server;
 };

@@ -51,6 +51,13 @@ static void table_usage(const struct result *r)
 	}
 }
 
+static void table_acks(const struct result *r)
+{
+	printf("%-22s <r/> %.3f asked, %.3f answered; <a/> %.3f sent, %.3f got per %s\n",
+	       "XEP-0198", per(r->acks.asked_out, r->count), per(r->acks.asked_in, r->count),
+	       per(r->acks.told_out, r->count), per(r->acks.told_in, r->count), r->unit);
+}
+
 void report_table(const struct opts *o, const struct result *r)
 {
 	printf("%-22s TLS %s, mechanism %s\n", o->load, tls_names[o->tls],
@@ -59,6 +66,8 @@ void report_table(const struct opts *o, const struct result *r)
 		printf("%-22s %llu in %.2f s: %.0f per second\n", r->unit,
 		       (unsigned long long)r->count, r->seconds, (double)r->count / r->seconds);
 	table_times(r);
+	if (o->sm)
+		table_acks(r);
 	if (usage_wanted(&o->server))
 		table_usage(r);
 	if (!is_idle(r))
@@ -106,6 +115,10 @@ void report_json(const struct opts *o, const struct result *r)
 	printf("\"cpu_us\":%llu,\"cpu_us_each\":%.3f,\"own_cpu_us_each\":%.3f,",
 	       (unsigned long long)cpu, per(cpu, r->count), per(r->own_cpu_us, r->count));
 	printf("\"rss_each\":%.0f,\"pss_each\":%.0f,", per(rss, spread), per(pss, spread));
+	printf("\"asked_each\":%.4f,\"told_each\":%.4f,\"asked_by_server_each\":%.4f,"
+	       "\"told_by_server_each\":%.4f,",
+	       per(r->acks.asked_out, r->count), per(r->acks.told_out, r->count),
+	       per(r->acks.asked_in, r->count), per(r->acks.told_in, r->count));
 	printf("\"errors\":%llu,", (unsigned long long)r->errors);
 	json_text("why", r->why);
 	printf("\"processes\":[");
@@ -119,4 +132,27 @@ void report_json(const struct opts *o, const struct result *r)
 		       per(p->pss, spread));
 	}
 	printf("]}\n");
+}
+
+void report_step(const struct step *s)
+{
+	printf("{");
+	json_text("step", s->name);
+	printf("\"seconds\":%.3f,\"delivered\":%.3f,\"ready\":%u,\"refused\":%u,\"retried\":%u,",
+	       s->seconds, s->delivered, s->ready, s->refused, s->retried);
+	printf("\"messages\":%llu,\"bytes\":%llu,\"errors\":%llu,", (unsigned long long)s->messages,
+	       (unsigned long long)s->bytes, (unsigned long long)s->errors);
+	json_text("why", s->why);
+	printf("\"processes\":[");
+	for (size_t i = 0; i < s->used.count; i++) {
+		const struct usage_process *p = &s->used.process[i];
+
+		printf("%s{", i ? "," : "");
+		json_text("name", p->name);
+		printf("\"pid\":%d,\"cpu_us\":%llu,\"rss\":%llu,\"pss\":%llu}", p->pid,
+		       (unsigned long long)p->cpu_us, (unsigned long long)p->rss,
+		       (unsigned long long)p->pss);
+	}
+	printf("]}\n");
+	fflush(stdout);
 }

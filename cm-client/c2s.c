@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/xmem.h"
 #include "cm-client/c2s_service.h"
+#include "ipc/stanza_kinds.h"
 
 #define BUS_PATH	"run/bus/router"
 #define DRAIN_TICK_MS	20
@@ -26,6 +27,7 @@ static void on_up(void *arg, bool fresh)
 	proc_ready(s->proc, true);
 	if (!fresh)
 		return;
+	c2s_quarantine_ask_again(s->quarantine);
 	hold_announce(s->hold);
 	c2s_keys_ask_again(s->keys);
 	list_each (it, &s->conns) {
@@ -119,10 +121,34 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 		break;
 	case MSG_STORED:
 		c2s_keys_stored(s->keys, body);
+		c2s_quarantine_stored(s->quarantine, body);
 		break;
 	default:
 		log_warn("bus", "event=unexpected_record type=%s", codec_name(type));
 	}
+}
+
+/* P1, of this process: what its streams sent into custody and how it ended. */
+static void add_books(const struct hold *h, struct str *out)
+{
+	const struct hold_books *b = hold_books(h);
+
+	str_addf(out,
+		 " custody_accepted=%llu custody_delivered=%llu custody_stored=%llu "
+		 "custody_bounced=%llu custody_consumed=%llu custody_discarded=%llu "
+		 "custody_released=%llu custody_held=%llu custody_held_bytes=%zu "
+		 "custody_difference=%llu deliveries=%llu repeats=%llu undeliverable=%llu "
+		 "unforgotten=%llu suspects=%llu quarantined=%llu",
+		 (unsigned long long)b->accepted, (unsigned long long)b->settled[SETTLED_DELIVERED],
+		 (unsigned long long)b->settled[SETTLED_STORED],
+		 (unsigned long long)b->settled[SETTLED_BOUNCED],
+		 (unsigned long long)b->settled[SETTLED_CONSUMED],
+		 (unsigned long long)b->settled[SETTLED_DISCARDED], (unsigned long long)b->released,
+		 (unsigned long long)b->held, hold_total(h),
+		 (unsigned long long)hold_books_difference(b), (unsigned long long)b->deliveries,
+		 (unsigned long long)b->repeats, (unsigned long long)b->undeliverable,
+		 (unsigned long long)b->unforgotten, (unsigned long long)b->suspects,
+		 (unsigned long long)b->quarantined);
 }
 
 static void add_stats(void *arg, struct str *out)
@@ -141,6 +167,7 @@ static void add_stats(void *arg, struct str *out)
 		 (unsigned long long)s->stats.stanzas_in, (unsigned long long)s->stats.stanzas_out,
 		 (unsigned long long)s->stats.bytes_in, (unsigned long long)s->stats.bytes_out,
 		 hold_total(s->hold), c2s_keys_waiting(s->keys));
+	add_books(s->hold, out);
 }
 
 static const struct bus_events bus_events = {
@@ -194,12 +221,20 @@ static void on_detach(void *stream)
 	c2s_conn_moved(stream);
 }
 
+static void on_quarantine(void *arg, const struct hold_quarantined *q)
+{
+	struct c2s *s = arg;
+
+	c2s_quarantine_add(s->quarantine, q);
+}
+
 static const struct hold_events hold_events = {
 	.on_deliver = on_deliver,
 	.on_held = on_held,
 	.on_settled = on_settled,
 	.on_enabled = on_enabled,
 	.on_detach = on_detach,
+	.on_quarantine = on_quarantine,
 };
 
 /* Once per turn */
@@ -365,7 +400,9 @@ enum err c2s_init(struct proc *p, void **state)
 	s->bus = bus_open(s->loop, BUS_PATH, proc_service(p), proc_instance(p), proc_token(p),
 			  &bus_events, s);
 	s->hold = hold_new(bus_link(s->bus), &hold_events);
+	hold_isolate(s->hold, s);
 	s->keys = c2s_keys_new(s->bus);
+	s->quarantine = c2s_quarantine_new(s->bus);
 	source = c2s_keys_source(s->keys);
 	s->sasl = c2s_sasl_new(s->loop, &source, &c2s_conn_sasl_events);
 	s->xml = xml_in_new();
@@ -408,6 +445,7 @@ void c2s_deinit(void *state)
 	conn_set_free(&s->conn_set);
 	c2s_sasl_free(&s->sasl);
 	c2s_keys_free(&s->keys);
+	c2s_quarantine_free(&s->quarantine);
 	hold_free(&s->hold);
 	bus_close(&s->bus);
 	xml_in_free(&s->xml);

@@ -16,6 +16,7 @@ enum c2s_deadline_class {
 	C2S_DEADLINE_TLS,    /* connected, not yet inside TLS */
 	C2S_DEADLINE_LOGIN,  /* the client's turn on the way to a bound resource */
 	C2S_DEADLINE_ANSWER, /* our turn: datastore, worker, router */
+	C2S_DEADLINE_RESUME, /* the same: a router that waits for its disk before it answers */
 	C2S_DEADLINE_IDLE,   /* bound */
 	C2S_DEADLINE_ACK,    /* the client's answer to <r/> (XEP-0198) */
 	C2S_DEADLINE_ASK,    /* it answered with less than was sent: when to ask again */

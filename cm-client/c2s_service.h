@@ -18,6 +18,7 @@
 #include "cm-client/c2s_deadlines.h"
 #include "cm-client/c2s_keys.h"
 #include "cm-client/c2s_limits.h"
+#include "cm-client/c2s_quarantine.h"
 #include "cm-client/c2s_sasl.h"
 #include "cm-client/c2s_settings.h"
 #include "cm-client/c2s_stream.h"
@@ -54,6 +55,7 @@ struct c2s {
 	struct bus *bus;
 	struct hold *hold;
 	struct c2s_keys *keys;
+	struct c2s_quarantine *quarantine;
 	struct c2s_sasl *sasl;
 	struct xml_in *xml;
 	struct conn_set *conn_set;

@@ -7,6 +7,9 @@
 #include "xmpp/jid.h"
 
 #define ANSWER_MS 5000 /* DESIGN 3: logins and binds wait that long for datastore and router */
+/* The router's answer comes after its wait for the disk (5 s): at the same time would be a race
+ * that the client, told that its session is refused, loses. */
+#define RESUME_MS 8000
 #define LINGER_MS 3000
 #define ASK_MS	  5000
 
@@ -77,6 +80,7 @@ enum err c2s_settings_load(struct c2s_settings *s, const struct config *cfg, str
 	s->wait_ms[C2S_DEADLINE_TLS] = (uint64_t)cfg->limit_tls_s * 1000;
 	s->wait_ms[C2S_DEADLINE_LOGIN] = (uint64_t)cfg->limit_login_s * 1000;
 	s->wait_ms[C2S_DEADLINE_ANSWER] = ANSWER_MS;
+	s->wait_ms[C2S_DEADLINE_RESUME] = RESUME_MS;
 	s->wait_ms[C2S_DEADLINE_IDLE] = idle_wait(s);
 	s->wait_ms[C2S_DEADLINE_ACK] = (uint64_t)cfg->client_ack_timeout_s * 1000;
 	s->wait_ms[C2S_DEADLINE_ASK] = ASK_MS;

@@ -1,5 +1,6 @@
 #include "datastore/offline.h"
 
+#include "datastore/page.h"
 #include "ipc/codec.h"
 #include "ipc/db_pack.h"
 
@@ -15,8 +16,8 @@ static const char sql_add[] =
 	" sender, addressee, stanza_id, lang, children, inner)"
 	" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 static const char sql_get[] =
-	"SELECT id, origin_sid, origin_n, stamp, bytes, kind, type, flags, sender, addressee,"
-	" stanza_id, lang, children, inner FROM offline WHERE account = ?1 AND id > ?2 ORDER BY id";
+	"SELECT id, origin_sid, origin_n, stamp, kind, type, flags, sender, addressee, stanza_id,"
+	" lang, children, inner FROM offline WHERE account = ?1 AND id > ?2 ORDER BY id";
 static const char sql_del[] = "DELETE FROM offline WHERE account = ?1 AND id = ?2"
 			      " RETURNING origin_sid, origin_n, bytes";
 static const char sql_done[] = "INSERT INTO offline_done(origin_sid, origin_n, time)"
@@ -145,15 +146,15 @@ static void put_row(struct str *out, sqlite3_stmt *st)
 			       .origin_sid = db_int(st, 1),
 			       .origin_n = db_int(st, 2),
 			       .stamp_ms = db_int(st, 3),
-			       .kind = (uint8_t)db_int(st, 5),
-			       .type = (uint8_t)db_int(st, 6),
-			       .flags = (uint16_t)db_int(st, 7),
-			       .from = db_text(st, 8),
-			       .to = db_text(st, 9),
-			       .stanza_id = db_text(st, 10),
-			       .lang = db_text(st, 11),
-			       .children = db_blob(st, 12),
-			       .inner = db_blob(st, 13)};
+			       .kind = (uint8_t)db_int(st, 4),
+			       .type = (uint8_t)db_int(st, 5),
+			       .flags = (uint16_t)db_int(st, 6),
+			       .from = db_text(st, 7),
+			       .to = db_text(st, 8),
+			       .stanza_id = db_text(st, 9),
+			       .lang = db_text(st, 10),
+			       .children = db_blob(st, 11),
+			       .inner = db_blob(st, 12)};
 
 	db_offline_put(out, &o);
 }
@@ -161,31 +162,16 @@ static void put_row(struct str *out, sqlite3_stmt *st)
 enum err offline_get(struct db *d, struct slice user, struct slice domain, uint64_t after,
 		     uint32_t bytes, struct str *out, uint32_t *count, bool *more)
 {
-	uint64_t taken = 0;
 	sqlite3_stmt *st;
 	struct head h;
 	enum err e = head_get(d, user, domain, &h);
 
-	*count = 0;
-	*more = false;
 	if (e != ERR_OK)
 		return e;
-	if (bytes > OFFLINE_PAGE_MAX)
-		bytes = OFFLINE_PAGE_MAX;
 	st = db_stmt(d, sql_get);
 	db_bind_int(st, 1, h.account);
 	db_bind_int(st, 2, after);
-	while ((e = db_row(d, st)) == ERR_OK) {
-		taken += db_int(st, 4);
-		if (*count > 0 && taken > bytes) {
-			*more = true;
-			break;
-		}
-		put_row(out, st);
-		(*count)++;
-	}
-	db_end(st);
-	return e == ERR_NOTFOUND ? ERR_OK : e;
+	return page_fill(d, st, put_row, bytes, out, count, more);
 }
 
 /* One row, if it is there. Its origin stays known: who sent it may not have been told yet that it

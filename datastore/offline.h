@@ -16,9 +16,6 @@
 #include "base/str.h"
 #include "datastore/db.h"
 
-/* Bytes of one DB_OFFLINE, unless a single message is larger. */
-#define OFFLINE_PAGE_MAX (1024u * 1024)
-
 struct offline_quota {
 	uint64_t messages;
 	uint64_t bytes; /* of addresses, index and content */
@@ -30,7 +27,7 @@ enum err offline_add(struct db *d, struct slice user, struct slice domain, struc
 		     uint64_t now_ms, const struct offline_quota *quota, struct str *why);
 
 /* Appends packed messages with an id above after, at least one if there is any, then as long as
- * they are not more than bytes. *more: others follow. ERR_NOTFOUND: no such account. */
+ * they are not more than about bytes. *more: others follow. ERR_NOTFOUND: no such account. */
 enum err offline_get(struct db *d, struct slice user, struct slice domain, uint64_t after,
 		     uint32_t bytes, struct str *out, uint32_t *count, bool *more);
 

@@ -4,6 +4,7 @@
 #include "datastore/offline.h"
 #include "datastore/ops.h"
 #include "datastore/rosters.h"
+#include "datastore/shelf.h"
 #include "ipc/codec.h"
 
 #define UPKEEP_ROWS 2000
@@ -224,6 +225,45 @@ static enum err run_offline_del(const struct request_in *in, struct request_out 
 	return done(out, no_account(out, e));
 }
 
+static enum err run_shelf(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_shelf m;
+
+	if (msg_db_shelf_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out,
+		    shelf_apply(in->db, m.changes, false, in->limits->shelf_bytes, &out->text));
+}
+
+static enum err run_shelf_del(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_shelf_del m;
+
+	if (msg_db_shelf_del_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out, shelf_apply(in->db, m.changes, true, in->limits->shelf_bytes, &out->text));
+}
+
+static enum err run_shelf_get(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_shelf_get m;
+	struct msg_db_shelf_rows page = {0};
+	struct str list = STR_INIT;
+	bool more;
+	enum err e;
+
+	if (msg_db_shelf_get_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = shelf_get(in->db, m.sid, m.kind, m.n, m.bytes, &list, &page.count, &more);
+	if (e == ERR_OK) {
+		page.more = more;
+		page.list = str_slice(&list);
+		msg_db_shelf_rows_put(&out->answer, &page);
+	}
+	str_clear(&list);
+	return e;
+}
+
 static enum err run_upkeep(const struct request_in *in, struct request_out *out)
 {
 	uint64_t keep = in->limits->ops_keep_ms;
@@ -247,6 +287,10 @@ static const struct request table[] = {
 	[MSG_DB_OFFLINE_ADD] = {.writes = true, .grows = true, .run = run_offline_add},
 	[MSG_DB_OFFLINE_GET] = {.run = run_offline_get},
 	[MSG_DB_OFFLINE_DEL] = {.writes = true, .run = run_offline_del},
+	[MSG_DB_SHELF] = {.writes = true, .grows = true, .again = true, .run = run_shelf},
+	[MSG_DB_SHELF_DEL] = {.writes = true, .again = true, .run = run_shelf_del},
+	/* A starting router reads what its predecessor may still be writing. */
+	[MSG_DB_SHELF_GET] = {.again = true, .ordered = true, .run = run_shelf_get},
 };
 
 const struct request *requests_find(uint16_t type)

@@ -20,6 +20,7 @@ struct request_limits {
 	uint32_t max_roster_items;
 	uint64_t ops_keep_ms;
 	uint64_t ops_max_rows;
+	uint64_t shelf_bytes;
 	struct offline_quota offline;
 };
 
@@ -37,8 +38,10 @@ struct request_out {
 };
 
 struct request {
-	bool writes; /* goes through the writer, its result is kept under its operation id */
-	bool grows;  /* makes the store larger: refused below the watermark of free space */
+	bool writes;  /* goes through the writer, its result is kept under its operation id */
+	bool grows;   /* makes the store larger: refused below the watermark of free space */
+	bool again;   /* a repeat may be done again: its result is not kept */
+	bool ordered; /* a read that must see the writes before it, answered or not */
 	enum err (*run)(const struct request_in *in, struct request_out *out);
 };
 

@@ -1,6 +1,7 @@
 #include "datastore/rosters.h"
 
 #include "datastore/accounts.h"
+#include "datastore/page.h"
 #include "ipc/codec.h"
 #include "ipc/db_pack.h"
 
@@ -78,14 +79,9 @@ enum err rosters_get(struct db *d, struct slice user, struct slice domain, struc
 	if (e != ERR_OK)
 		return e;
 	*version = h.version;
-	*count = 0;
 	st = db_stmt(d, sql_items);
 	db_bind_int(st, 1, h.account);
-	while ((e = db_row(d, st)) == ERR_OK) {
-		put_row(out, st);
-		(*count)++;
-	}
-	return e == ERR_NOTFOUND ? ERR_OK : e;
+	return page_fill(d, st, put_row, 0, out, count, NULL);
 }
 
 static enum err check_groups(const struct db_roster_item *item, struct str *why)

@@ -37,6 +37,7 @@ static void fill_options(struct store_options *o, const struct config *c)
 		.limits = {.max_roster_items = (uint32_t)c->store_max_roster_items,
 			   .ops_keep_ms = (uint64_t)c->store_ops_keep * 1000,
 			   .ops_max_rows = OPS_ROWS,
+			   .shelf_bytes = (uint64_t)c->store_shelf_bytes,
 			   .offline = {.messages = (uint64_t)c->store_offline_messages,
 				       .bytes = (uint64_t)c->store_offline_bytes}},
 	};

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/xmem.h"
 #include "datastore/keyrate.h"
+#include "datastore/quarantine.h"
 #include "datastore/writer.h"
 #include "net/loop.h"
 
@@ -27,6 +28,8 @@ struct store {
 	struct writer *writer;
 	struct db *reader;
 	struct keyrate *keyrate;
+	struct quarantine *quarantine;
+	uint64_t quarantined[2]; /* operation id of the last one */
 	struct loop_fd *done_watch;
 	struct loop_timer *tick;
 	uint64_t pending; /* writes under way, upkeep not counted */
@@ -88,6 +91,8 @@ static void update_alarm(struct store *s, const struct writer_report *r)
 		text = disk_text(s->read_bad);
 	else if (r->queued && monotime_ms_between(s->progress, monotime_now()) > STALLED_MS)
 		text = STALLED_TEXT;
+	else if (quarantine_count(s->quarantine))
+		text = QUARANTINE_TEXT;
 	if (text == s->alarm)
 		return;
 	s->alarm = text;
@@ -184,9 +189,9 @@ static void upkeep(struct store *s)
 {
 	if (s->upkeep_pending || s->damaged)
 		return;
-	s->upkeep_pending = true;
 	s->writes_at_upkeep = s->count.writes;
 	submit(s, write_op_new(0, 0, requests_upkeep(), SLICE_NONE));
+	s->upkeep_pending = true;
 }
 
 static void on_tick(void *arg)
@@ -195,6 +200,8 @@ static void on_tick(void *arg)
 	struct writer_report r;
 	bool due = ++s->ticks % UPKEEP_TICKS == 0 && s->count.writes != s->writes_at_upkeep;
 
+	if (quarantine_count(s->quarantine))
+		quarantine_look(s->quarantine); /* people delete what they have seen */
 	writer_report(s->writer, &r);
 	if (due || r.state != DISK_OK)
 		upkeep(s);
@@ -205,7 +212,7 @@ static char *directory_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+	return slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup("./");
 }
 
 enum err store_open(struct store **out, struct loop *loop, const struct store_options *options,
@@ -213,7 +220,7 @@ enum err store_open(struct store **out, struct loop *loop, const struct store_op
 {
 	struct db *writing = NULL, *reading = NULL;
 	struct store *s;
-	char *dir;
+	char *dir, *quarantine_dir;
 	enum err e = schema_open(&writing, options->path, options->check, why);
 
 	*out = NULL;
@@ -236,6 +243,9 @@ enum err store_open(struct store **out, struct loop *loop, const struct store_op
 	s->keyrate = keyrate_new();
 	dir = directory_of(options->path);
 	s->writer = writer_start_take(writing, dir, options->min_free);
+	quarantine_dir = xasprintf("%squarantine", dir);
+	s->quarantine = quarantine_new(quarantine_dir);
+	free(quarantine_dir);
 	free(dir);
 	s->done_watch = loop_fd_new(loop, writer_fd(s->writer), LOOP_READ, on_done, s);
 	s->tick = loop_timer_new(loop, on_tick, s);
@@ -257,6 +267,7 @@ void store_close(struct store **sp)
 	db_close(&s->reader);
 	writer_stop(&s->writer, !s->damaged);
 	keyrate_free(&s->keyrate);
+	quarantine_free(&s->quarantine);
 	free((char *)s->options.path);
 	free(s);
 }
@@ -352,6 +363,46 @@ static void do_write(struct store *s, const struct msg_store *m, uint16_t type,
 		upkeep(s);
 }
 
+static enum err quarantine(struct store *s, const struct msg_store *m, struct slice body,
+			   const struct writer_report *r, struct str *why)
+{
+	struct msg_db_quarantine q;
+	enum err e;
+
+	if (m->op_boot == 0 || msg_db_quarantine_get(body, &q) != ERR_OK) {
+		str_adds(why, "the request is malformed or has no operation id");
+		return ERR_FORMAT;
+	}
+	if (s->quarantined[0] == m->op_boot && s->quarantined[1] == m->op_n)
+		return ERR_OK;
+	if (r->state == DISK_LOW || r->state == DISK_FULL) {
+		str_adds(why, disk_text(r->state));
+		return disk_err(r->state);
+	}
+	e = quarantine_put(s->quarantine, q.about, q.bytes, wall_ms(), why);
+	if (e == ERR_OK) {
+		s->quarantined[0] = m->op_boot;
+		s->quarantined[1] = m->op_n;
+	}
+	return e;
+}
+
+/* No database, so no writer. */
+static void do_quarantine(struct store *s, const struct msg_store *m, struct slice body)
+{
+	struct request_out out = {STR_INIT, STR_INIT};
+	struct writer_report r;
+	enum err e;
+
+	writer_report(s->writer, &r);
+	e = quarantine(s, m, body, &r, &out.text);
+	if (e == ERR_OK)
+		msg_db_done_put(&out.answer, &(struct msg_db_done){0});
+	update_alarm(s, &r);
+	answer(s, m->op_boot, m->op_n, e, &out);
+	request_out_clear(&out);
+}
+
 void store_request(struct store *s, const struct msg_store *m)
 {
 	struct slice rest = m->body, body;
@@ -364,10 +415,12 @@ void store_request(struct store *s, const struct msg_store *m)
 		return;
 	}
 	r = requests_find(type);
-	if (!r)
+	if (type == MSG_DB_QUARANTINE)
+		do_quarantine(s, m, body);
+	else if (!r)
 		refuse(s, m, ERR_UNSUPPORTED,
 		       "the datastore does not know this request; is it older than its router?");
-	else if (r->writes)
+	else if (r->writes || (r->ordered && s->pending && !s->damaged))
 		do_write(s, m, type, r, body);
 	else if (!may_read(s, type, body))
 		refuse(s, m, ERR_AGAIN, "too many logins for this user; try again in a minute");
@@ -383,10 +436,10 @@ void store_add_stats(struct store *s, struct str *out)
 	str_addf(out,
 		 "store_ops=%llu store_reads=%llu store_writes=%llu store_repeats=%llu "
 		 "store_commits=%llu store_queue=%llu store_errors=%llu store_free=%llu "
-		 "store_disk=%s",
+		 "store_disk=%s store_quarantine=%u",
 		 (unsigned long long)s->count.ops, (unsigned long long)s->count.reads,
 		 (unsigned long long)s->count.writes, (unsigned long long)s->count.repeats,
 		 (unsigned long long)r.commits, (unsigned long long)r.queued,
 		 (unsigned long long)s->count.errors, (unsigned long long)r.free_bytes,
-		 disk_name(s->damaged ? DISK_DAMAGED : r.state));
+		 disk_name(s->damaged ? DISK_DAMAGED : r.state), quarantine_count(s->quarantine));
 }

@@ -75,6 +75,11 @@ static bool op_is_late(const struct write_op *op)
 	return op->deadline.us && monotime_before(op->deadline, monotime_now());
 }
 
+static bool keeps_result(const struct write_op *op)
+{
+	return op->op_boot && !op->request->again;
+}
+
 /* Runs one operation inside its savepoint and keeps its result beside what it did. */
 static void run_in_savepoint(struct db *d, struct write_op *op)
 {
@@ -92,7 +97,7 @@ static void run_in_savepoint(struct db *d, struct write_op *op)
 	}
 	if (e == ERR_OK)
 		e = db_exec(d, "RELEASE op");
-	if (e == ERR_OK && op->op_boot)
+	if (e == ERR_OK && keeps_result(op))
 		e = ops_add(d, op->op_boot, op->op_n, op->status, str_slice(&op->out.text),
 			    str_slice(&op->out.answer), op->now_ms);
 	if (e != ERR_OK && db_trouble(d) == DISK_OK)
@@ -104,7 +109,7 @@ static void run_op(struct writer *w, struct write_op *op)
 	enum err found = ERR_NOTFOUND;
 
 	op_result(op, ERR_OK, "");
-	if (op->op_boot)
+	if (keeps_result(op))
 		found = ops_find(w->db, op->op_boot, op->op_n, &op->status, &op->out.text,
 				 &op->out.answer);
 	if (found == ERR_OK)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/blob.h"
 #include "base/check.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -9,6 +10,7 @@
 #include "ipc/link.h"
 #include "ipc/stanza_kinds.h"
 #include "router/custody_types.h"
+#include "router/shelf.h"
 
 static void settle(struct custody *c, struct custody_entry *e);
 
@@ -41,13 +43,93 @@ struct custody *custody_new(uint64_t boot, struct custody_limits limits,
 	list_init(&c->refused);
 	list_init(&c->orphans);
 	list_init(&c->losers);
+	list_init(&c->spooling);
+	list_init(&c->fetches);
+	map64_init(&c->fetch_by_id);
+	list_init(&c->unshelving);
 	map_init(&c->resume_ids);
+	map_init(&c->domains);
 	return c;
+}
+
+void custody_set_limits(struct custody *c, struct custody_limits limits)
+{
+	c->limits = limits;
 }
 
 const struct custody_books *custody_books(const struct custody *c)
 {
 	return &c->books;
+}
+
+struct custody_entry *entry_new(struct custody *c, uint64_t sid, uint64_t n, size_t bytes)
+{
+	struct custody_entry *e = xcalloc(1, sizeof(*e));
+
+	e->origin_sid = sid;
+	e->origin_n = n;
+	e->pending = 1;
+	e->bytes = (uint32_t)bytes;
+	list_init(&e->deliveries);
+	list_init(&e->link);
+	list_init(&e->from_link);
+	list_init(&e->spooling);
+	list_init(&e->unsafe);
+	list_init(&e->afters);
+	list_init(&e->after_link);
+	c->books.held++;
+	c->books.held_bytes += bytes;
+	return e;
+}
+
+static struct custody_entry *entry_accept(struct custody *c, struct custody_peer *from,
+					  struct endpoint *ep, uint64_t sid, uint64_t n,
+					  size_t bytes, bool resent)
+{
+	struct custody_entry *e = entry_new(c, sid, n, bytes);
+
+	e->how = SETTLED_CONSUMED;
+	e->from = from;
+	if (from)
+		list_append(&from->entries, &e->from_link);
+	if (ep) {
+		e->counted = true;
+		ep->entries++;
+	}
+	e->resent = resent;
+	if (resent)
+		c->books.announced++;
+	else
+		c->books.accepted++;
+	return e;
+}
+
+/* The peer need not hold it: somebody else does. */
+static void repeat_settled(struct custody_peer *from, struct custody_entry *e)
+{
+	struct repeat *r = xcalloc(1, sizeof(*r));
+
+	r->entry = e;
+	r->seq = link_put_settled(
+		from->link, &(struct msg_settled){e->origin_sid, e->origin_n, SETTLED_STORED});
+	e->repeats++;
+	list_append(&from->repeats, &r->link);
+}
+
+/* Of those the peer knows (receipted) it. */
+static void repeats_known(struct custody_peer *p, uint64_t receipted)
+{
+	struct list *it;
+
+	while ((it = list_first(&p->repeats))) {
+		struct repeat *r = list_entry(it, struct repeat, link);
+
+		if (r->seq > receipted)
+			break;
+		r->entry->repeats--;
+		list_remove(&r->link);
+		free(r);
+	}
 }
 
 /* After a router start a session's stanzas may come from two cms (it was resumed on the second), in
@@ -56,41 +138,47 @@ const struct custody_books *custody_books(const struct custody *c)
 struct custody_entry *custody_accept(struct custody *c, struct custody_peer *from,
 				     struct endpoint *ep, uint64_t n, size_t bytes, bool resent)
 {
-	struct custody_entry *e;
-	bool repeat = resent ? map64_put(&ep->resent, n, ep) != NULL : n <= ep->seen_n;
+	struct custody_entry *e = resent ? map64_find(&ep->resent, n) : NULL;
 
-	if (repeat) {
+	if (e || (!resent && n <= ep->seen_n)) {
 		c->books.repeats++;
-		if (resent)
-			link_put_settled(from->link,
-					 &(struct msg_settled){ep->sid, n, SETTLED_DISCARDED});
+		if (e)
+			repeat_settled(from, e);
 		return NULL;
 	}
 	if (n > ep->seen_n)
 		ep->seen_n = n;
 	endpoint_dirty(c, ep);
-	e = xcalloc(1, sizeof(*e));
-	e->origin_sid = ep->sid;
-	e->origin_n = n;
-	e->from = from;
-	list_append(&from->entries, &e->from_link);
-	e->pending = 1;
-	e->bytes = (uint32_t)bytes;
-	e->how = SETTLED_CONSUMED;
-	list_init(&e->deliveries);
-	list_init(&e->link);
-	ep->entries++;
+	e = entry_accept(c, from, ep, ep->sid, n, bytes, resent);
 	if (resent)
-		c->books.announced++;
-	else
-		c->books.accepted++;
-	c->books.held++;
-	c->books.held_bytes += bytes;
+		map64_put(&ep->resent, n, e);
+	return e;
+}
+
+struct custody_entry *custody_accept_shelved(struct custody *c, uint64_t sid, uint64_t n,
+					     size_t bytes)
+{
+	struct endpoint *ep = endpoint_find(c, sid);
+	struct custody_entry *e = ep ? map64_find(&ep->resent, n) : NULL;
+
+	if (e) {
+		c->books.repeats++; /* its cm holds it as well, and has been first */
+		e->del_seq = shelf_del(c->shelf, sid, SHELF_STANZA, n);
+		return NULL;
+	}
+	if (ep && n > ep->seen_n)
+		ep->seen_n = n;
+	e = entry_accept(c, NULL, ep, sid, n, bytes, true);
+	e->shelved = e->from_shelf = true;
+	if (ep)
+		map64_put(&ep->resent, n, e);
 	return e;
 }
 
 void custody_handled(struct custody *c, struct custody_entry *e)
 {
+	if (e->pending > 1)
+		shelve_durable(c, e);
 	custody_release(c, e);
 }
 
@@ -110,7 +198,7 @@ void custody_conclude(struct custody_entry *e, uint8_t how)
 }
 
 /* A copy of the stanza itself, not an answer to it. */
-static bool is_copy(const struct custody_entry *e, const struct delivery *d)
+bool delivery_is_copy(const struct custody_entry *e, const struct delivery *d)
 {
 	return d->origin_n == e->origin_n;
 }
@@ -120,7 +208,7 @@ bool custody_had(const struct custody_entry *e, uint64_t sid)
 	list_each (it, &e->deliveries) {
 		const struct delivery *d = list_entry(it, struct delivery, link);
 
-		if (is_copy(e, d) && d->sid == sid)
+		if (delivery_is_copy(e, d) && d->sid == sid)
 			return true;
 	}
 	return false;
@@ -130,7 +218,7 @@ bool custody_had(const struct custody_entry *e, uint64_t sid)
 static bool has_copy(const struct custody_entry *e)
 {
 	list_each (it, &e->deliveries)
-		if (is_copy(e, list_entry(it, struct delivery, link)))
+		if (delivery_is_copy(e, list_entry(it, struct delivery, link)))
 			return true;
 	return false;
 }
@@ -148,7 +236,7 @@ void custody_release(struct custody *c, struct custody_entry *e)
 }
 
 /* The sender's cm has noted it: whoever received it may forget the origin (CUSTODY 8). */
-static void entry_noted(struct custody *c, struct custody_entry *e)
+void entry_noted(struct custody *c, struct custody_entry *e)
 {
 	list_each_safe (it, &e->deliveries) {
 		struct delivery *d = list_entry(it, struct delivery, link);
@@ -158,12 +246,21 @@ static void entry_noted(struct custody *c, struct custody_entry *e)
 		d->state = DELIVERY_NOTED;
 		endpoint_advance(c, d->endpoint);
 	}
+	list_each_safe (it, &e->afters) {
+		list_entry(it, struct custody_entry, after_link)->after = NULL;
+		list_remove(it);
+	}
+	list_remove(&e->after_link);
+	have_orphan_claim(c, e, false);
+	list_remove(&e->unsafe);
 	list_remove(&e->link);
+	list_remove(&e->spooling);
+	blob_unref(&e->record);
 	free(e);
 }
 
 /* The deliveries of an answer are noted together with those of the stanza that it answers. */
-static void hand_to_parent(struct custody_entry *e, struct custody_entry *parent)
+static void hand_deliveries(struct custody_entry *e, struct custody_entry *parent)
 {
 	list_each_safe (it, &e->deliveries) {
 		struct delivery *d = list_entry(it, struct delivery, link);
@@ -172,6 +269,16 @@ static void hand_to_parent(struct custody_entry *e, struct custody_entry *parent
 		list_append(&parent->deliveries, &d->link);
 		d->entry = parent;
 	}
+	if (parent->del_seq < e->del_seq)
+		parent->del_seq = e->del_seq;
+}
+
+void answer_tie(struct custody_entry *answer, struct custody_entry *question)
+{
+	if (!answer->made || answer->after || !question)
+		return;
+	answer->after = question;
+	list_append(&question->afters, &answer->after_link);
 }
 
 /* Its receiver keeps the origin until the datastore has deleted it: it would come again. */
@@ -184,11 +291,32 @@ static void keep_unnoted(struct custody *c, struct custody_entry *e)
 		entry_noted(c, old);
 }
 
+/* A settled stanza of which its sender's cm has not noted that yet. */
+static struct custody_entry *find_noting(struct custody *c, uint64_t origin_sid, uint64_t origin_n)
+{
+	list_each (peer, &c->peers) {
+		struct custody_peer *p = list_entry(peer, struct custody_peer, link_in_custody);
+
+		list_each (it, &p->noting) {
+			struct custody_entry *e = list_entry(it, struct custody_entry, link);
+
+			if (e->origin_sid == origin_sid && e->origin_n == origin_n)
+				return e;
+		}
+	}
+	return NULL;
+}
+
+/* Stored, delivered and deleted so quickly that its sender's cm has not noted "stored" yet: that
+ * one would still send it again to a new router, which must find the origin. */
 void custody_noted(struct custody *c, uint64_t origin_sid, uint64_t origin_n)
 {
 	uint64_t id[2] = {origin_sid, origin_n};
 	struct custody_entry *e = map_remove(&c->unnoted, slice_of((const char *)id, sizeof(id)));
+	struct custody_entry *sent = e ? find_noting(c, origin_sid, origin_n) : NULL;
 
+	if (sent)
+		hand_deliveries(e, sent);
 	if (e)
 		entry_noted(c, e);
 }
@@ -204,10 +332,12 @@ static void settle(struct custody *c, struct custody_entry *e)
 	c->books.settled[e->how]++;
 	c->books.held--;
 	c->books.held_bytes -= e->bytes;
-	if (!parent && !e->on_settled && (ep = endpoint_find(c, e->origin_sid))) {
+	unshelve_entry(c, e);
+	if (e->counted && (ep = endpoint_find(c, e->origin_sid))) {
 		if (ep->entries)
 			ep->entries--;
-		if (ep->ended)
+		list_remove(&e->unsafe);
+		if (ep->ended || ep->durable)
 			endpoint_dirty(c, ep);
 	}
 	if (e->from) {
@@ -217,12 +347,14 @@ static void settle(struct custody *c, struct custody_entry *e)
 		list_append(&e->from->noting, &e->link);
 		return;
 	}
-	if (parent)
-		hand_to_parent(e, parent);
+	if (parent || e->after)
+		hand_deliveries(e, parent ? parent : e->after);
 	if (e->on_settled && e->how == SETTLED_DELIVERED && !c->ending)
 		keep_unnoted(c, e);
-	else
+	else if (parent || e->after)
 		entry_noted(c, e);
+	else
+		note_when_unshelved(c, e);
 	if (parent)
 		custody_release(c, parent);
 	if (on_settled && !c->ending)
@@ -264,24 +396,29 @@ struct delivery *delivery_make(struct custody *c, struct custody_entry *e, struc
 	return d;
 }
 
-static void stanza_of(const struct delivery *d, struct session_stanza *s)
+struct session_stanza session_stanza_of(const struct msg_deliver *m)
+{
+	return (struct session_stanza){
+		.kind = m->kind,
+		.type = m->type,
+		.flags = m->flags,
+		.from = m->from,
+		.to = m->to,
+		.id = m->id,
+		.lang = m->lang,
+		.children = m->children,
+		.inner = m->inner,
+	};
+}
+
+void delivery_stanza(const struct delivery *d, struct session_stanza *s)
 {
 	struct slice in = slice_of(d->record, d->len), body;
 	struct msg_deliver m;
 	uint16_t type;
 
 	check(codec_next(&in, &type, &body) == ERR_OK && msg_deliver_get(body, &m) == ERR_OK);
-	*s = (struct session_stanza){
-		.kind = m.kind,
-		.type = m.type,
-		.flags = m.flags,
-		.from = m.from,
-		.to = m.to,
-		.id = m.id,
-		.lang = m.lang,
-		.children = m.children,
-		.inner = m.inner,
-	};
+	*s = session_stanza_of(&m);
 }
 
 struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct endpoint *ep,
@@ -291,7 +428,11 @@ struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct 
 	struct session_stanza s;
 	struct delivery *fresh;
 
-	stanza_of(d, &s);
+	if (d->paged) {
+		d->sid = ep->sid;
+		return d;
+	}
+	delivery_stanza(d, &s);
 	delivery_encode(c, ep, q, &s, e);
 	fresh = delivery_make(c, e, ep);
 	d->entry = NULL;
@@ -310,13 +451,18 @@ void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint
 	delivery_encode(c, ep, ep->next_q, s, e);
 	d = delivery_make(c, e, ep);
 	e->pending++;
-	if (ep->queued + d->len > c->limits.queue) {
+	if (!e->from_shelf && !queued_fits(c, ep, d->len)) {
 		d->state = DELIVERY_REFUSED;
 		list_append(&c->refused, &d->refused);
 		return;
 	}
 	queue_push(ep, d);
-	ep->queued += d->len;
+	queued_add(c, ep, d->len);
+	/* Its sender's cm may not know yet that it was stored, and send it again (have_claim). */
+	if (c->restoring && e->on_settled)
+		have_add(c, d);
+	if (e->from_shelf)
+		page_loaded(c, ep, ep->next_q - 1);
 	endpoint_pump(c, ep);
 }
 
@@ -347,11 +493,39 @@ void custody_delivered(struct custody *c, struct endpoint *ep, uint64_t q)
 		if (d->state != DELIVERY_SENT)
 			continue;
 		ep->flight -= d->len;
-		ep->queued -= d->len;
+		delivery_unqueue(c, ep, d);
 		delivery_done(c, d);
 	}
 	endpoint_advance(c, ep);
 	endpoint_pump(c, ep);
+}
+
+/* session/ is still busy with it, and its delivery is gone. */
+static void keep_judged(struct custody_entry *e, const struct session_stanza *s)
+{
+	custody_keep(e,
+		     &(struct msg_stanza){
+			     .sid = e->origin_sid,
+			     .n = e->origin_n,
+			     .kind = s->kind,
+			     .type = s->type,
+			     .flags = s->flags,
+			     .to = s->to,
+			     .id = s->id,
+			     .lang = s->lang,
+			     .children = s->children,
+			     .inner = s->inner,
+		     },
+		     s->from);
+}
+
+void judge_stanza(struct custody *c, struct custody_entry *e, uint64_t sid,
+		  const struct session_stanza *s, const char *reason)
+{
+	custody_conclude(e, SETTLED_DISCARDED);
+	c->undelivered(c->ctx, e, sid, s, reason);
+	keep_judged(e, s);
+	custody_release(c, e);
 }
 
 /* Takes d out of its entry and lets session/ judge the stanza again. d is still the caller's. */
@@ -366,18 +540,18 @@ static void judge(struct custody *c, struct delivery *d, uint64_t sid, const cha
 	list_remove(&d->link);
 	if (has_copy(e)) {
 		/* one is enough; should that one fail as well, it is judged then */
-	} else if (d->len == 0) {
-		/* Known only by its origin (announced): it was at a cm that is gone now. */
+		custody_release(c, e);
+	} else if (e->made || (d->len == 0 && !d->paged)) {
+		/* Nobody waits for an answer to an answer. Or it is known only by its origin
+		 * (announced): it was at a cm that is gone now. */
 		custody_conclude(e, SETTLED_DISCARDED);
-	} else if (e->parent || e->on_settled || e->origin_sid == c->boot) {
-		custody_conclude(e,
-				 SETTLED_DISCARDED); /* nobody waits for an answer to an answer */
+		custody_release(c, e);
+	} else if (d->paged) {
+		page_judge(c, e, d, sid, reason);
 	} else {
-		stanza_of(d, &s);
-		custody_conclude(e, SETTLED_DISCARDED);
-		c->undelivered(c->ctx, e, sid, &s, reason);
+		delivery_stanza(d, &s);
+		judge_stanza(c, e, sid, &s, reason);
 	}
-	custody_release(c, e);
 }
 
 void custody_undeliverable(struct custody *c, struct endpoint *ep, uint64_t q, const char *reason)
@@ -390,7 +564,7 @@ void custody_undeliverable(struct custody *c, struct endpoint *ep, uint64_t q, c
 	if (d->state != DELIVERY_SENT)
 		return;
 	ep->flight -= d->len;
-	ep->queued -= d->len;
+	delivery_unqueue(c, ep, d);
 	d->state = DELIVERY_NOTED;
 	judge(c, d, ep->sid, reason);
 }
@@ -400,6 +574,7 @@ void endpoint_remove(struct custody *c, struct endpoint *ep, const char *reason)
 	uint64_t sid = ep->sid;
 
 	ep->ended = true;
+	unshelve_endpoint(c, ep);
 	/* From here on nothing new can be put into its queue: the JID leads elsewhere. */
 	for (uint64_t q = ep->base_q; q < ep->next_q; q++) {
 		struct delivery *d = *queue_at(ep, q);
@@ -409,7 +584,9 @@ void endpoint_remove(struct custody *c, struct endpoint *ep, const char *reason)
 		d->state = DELIVERY_NOTED;
 		judge(c, d, sid, reason);
 	}
-	ep->queued = ep->flight = 0;
+	queued_sub(c, ep, ep->queued);
+	c->books.paged -= ep->paged;
+	ep->paged = ep->flight = 0;
 	ep->sent_q = ep->done_q = ep->next_q;
 	endpoint_advance(c, ep);
 	if (!ep->owner)
@@ -424,7 +601,7 @@ static void judge_refused(struct custody *c)
 		struct delivery *d = list_entry(it, struct delivery, refused);
 
 		list_remove(&d->refused);
-		judge(c, d, d->sid, "resource-constraint");
+		judge(c, d, d->sid, d->endpoint ? "resource-constraint" : "recipient-unavailable");
 		delivery_free(c, d);
 	}
 }
@@ -436,12 +613,13 @@ static void note_receipts(struct custody *c)
 		uint64_t receipted = link_receipted(p->link);
 		struct list *first;
 
+		repeats_known(p, receipted);
 		while ((first = list_first(&p->noting))) {
 			struct custody_entry *e = list_entry(first, struct custody_entry, link);
 
 			if (e->noted_seq > receipted)
 				break;
-			entry_noted(c, e);
+			note_when_unshelved(c, e);
 		}
 	}
 }
@@ -450,6 +628,11 @@ void custody_turn(struct custody *c)
 {
 	judge_refused(c);
 	note_receipts(c);
+	shelf_progress(c);
+	if (!c->restoring && c->orphan_claims == 0) {
+		custody_losers_end(c, NULL);
+		haves_end(c);
+	}
 	endpoints_report(c);
 }
 
@@ -459,6 +642,7 @@ struct custody_peer *custody_peer_add(struct custody *c, struct link *link)
 
 	p->link = link;
 	list_init(&p->noting);
+	list_init(&p->repeats);
 	list_init(&p->entries);
 	map64_init(&p->formers);
 	list_init(&p->endpoints);
@@ -482,6 +666,7 @@ static void drop_noting(struct custody *c, struct custody_peer *p)
 {
 	struct list *it;
 
+	repeats_known(p, UINT64_MAX);
 	while ((it = list_first(&p->entries))) {
 		struct custody_entry *e = list_entry(it, struct custody_entry, from_link);
 
@@ -489,7 +674,7 @@ static void drop_noting(struct custody *c, struct custody_peer *p)
 		e->from = NULL;
 	}
 	while ((it = list_first(&p->noting)))
-		entry_noted(c, list_entry(it, struct custody_entry, link));
+		note_when_unshelved(c, list_entry(it, struct custody_entry, link));
 }
 
 /* What it has been delivered is noted by nobody any more. */
@@ -504,19 +689,6 @@ static void endpoint_forget(struct custody *c, struct endpoint *ep)
 	endpoint_free(c, ep);
 }
 
-static void forget_former(struct custody *c, const struct custody_peer *p)
-{
-	size_t it = 0;
-	void *value;
-
-	while (map64_next(&c->endpoints, &it, NULL, &value)) {
-		struct endpoint *ep = value;
-
-		if (ep->former == p)
-			ep->former = NULL;
-	}
-}
-
 /* First all of them are over, so that nothing judged for one is put into the queue of another. */
 void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *reason,
 		       struct monotime now)
@@ -525,21 +697,24 @@ void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *
 
 	*pp = NULL;
 	p->dead = true;
+	shelve_entries(c, p);
 	drop_noting(c, p);
 	list_each_safe (it, &p->endpoints) {
 		struct endpoint *ep = list_entry(it, struct endpoint, link_in_peer);
 
-		if (!ep->ended && (ep->kind == SESSION_DOMAIN || endpoint_can_resume(ep)))
-			endpoint_detach(c, ep, now);
-		else
+		if (ep->ended || (ep->kind == SESSION_CLIENT && !endpoint_can_resume(ep))) {
 			ep->ended = true;
+			continue;
+		}
+		endpoint_detach(c, ep, now);
+		shelve_endpoint(c, ep);
 	}
 	list_each (it, &p->endpoints)
 		endpoint_remove(c, list_entry(it, struct endpoint, link_in_peer), reason);
 	drop_noting(c, p);
 	list_each_safe (it, &p->endpoints)
 		endpoint_forget(c, list_entry(it, struct endpoint, link_in_peer));
-	forget_former(c, p);
+	formers_forget(c, p);
 	custody_losers_end(c, p);
 	list_remove(&p->link_in_custody);
 	map64_clear(&p->formers);
@@ -561,6 +736,7 @@ void custody_free(struct custody **cp)
 	*cp = NULL;
 	if (!c)
 		return;
+	c->shelf = NULL; /* what is there stays there */
 	c->undelivered = undelivered_nowhere;
 	while (map_next(&c->unnoted, &at, NULL, &unnoted))
 		entry_noted(c, unnoted);
@@ -575,9 +751,13 @@ void custody_free(struct custody **cp)
 	list_each_safe (it, &c->detached)
 		endpoint_remove(c, list_entry(it, struct endpoint, link_in_peer), "shutdown");
 	judge_refused(c);
+	pages_free(c);
+	list_each_safe (it, &c->unshelving)
+		entry_noted(c, list_entry(it, struct custody_entry, link));
 	have_orphans_free(c);
 	map64_clear(&c->endpoints);
 	map_clear(&c->resume_ids);
+	domains_free(c);
 	map_clear(&c->haves);
 	str_clear(&c->scratch);
 	free(c);

@@ -22,10 +22,15 @@ struct custody_entry;
 struct custody_peer;
 struct endpoint;
 struct link;
+struct shelf;
 
 struct custody_limits {
 	size_t flight; /* bytes of one endpoint's queue that may be at its cm, undelivered */
 	size_t queue;  /* bytes of one endpoint's queue in all; beyond = resource-constraint */
+	size_t domain; /* the same for all endpoints of one domain; 0 = no limit */
+	size_t total;  /* and of all; what is on the shelf only does not count for these three */
+	size_t memory; /* of what waits for somebody who takes nothing, so much stays in memory */
+	size_t spool;  /* bytes of one endpoint's queue on the shelf only; 0 = no limit */
 };
 
 /* P1: accepted + announced + generated = delivered + stored + bounced + consumed + discarded + held
@@ -37,6 +42,8 @@ struct custody_books {
 	uint64_t settled[6]; /* by enum settled */
 	uint64_t held;
 	uint64_t held_bytes;
+	uint64_t queued;  /* bytes waiting to be delivered, in memory */
+	uint64_t paged;	  /* and on the shelf only */
 	uint64_t repeats; /* recognised by origin and not delivered again */
 };
 
@@ -73,7 +80,12 @@ bool endpoint_ended(const struct endpoint *ep);
 uint8_t endpoint_state(const struct endpoint *ep); /* enum session_state */
 struct slice endpoint_jid(const struct endpoint *ep);
 void endpoint_set_jid(struct endpoint *ep, struct slice jid);
+/* durability = disk: what it sends counts as handled when it is settled or on the shelf. */
+void endpoint_set_durable(struct endpoint *ep);
 size_t endpoint_queued(const struct endpoint *ep); /* bytes not delivered */
+/* The same for each domain: start with *it = 0; false at the end. */
+bool custody_next_domain(const struct custody *c, size_t *it, struct slice *name, size_t *queued);
+void custody_set_limits(struct custody *c, struct custody_limits limits);
 
 /* After a router start: number q of its queue at the cm. In order from base_q to next_q - 1. */
 void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_announce_have *m);
@@ -81,12 +93,17 @@ void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_anno
 /* All resends of all peers are in: what nobody claimed can be forgotten. */
 void custody_restored(struct custody *c);
 
-/* Does somebody who is gone already have this origin? Then it is not delivered again. */
-bool custody_was_delivered(const struct custody *c, uint64_t sid, uint64_t n);
+/* Does somebody who is gone already have e? Then it must not be delivered again: concluded, true.
+ */
+bool custody_was_delivered(struct custody *c, struct custody_entry *e);
 
-/* Was e answered (an error, a result) before this router started, and does its sender have that
- * answer? Then it must not be handled again: e is concluded as bounced, true. */
-bool custody_was_answered(struct custody *c, struct custody_entry *e, struct endpoint *sender);
+/* Was e answered (an error, a result) before this router started? ANSWERED: its sender has that
+ * answer; e must not be handled again and is concluded as bounced. ANSWERED_AGAIN: its cm has it,
+ * but perhaps the client has not and nobody has its bytes: e must be answered in the same way
+ * again; that one then takes its number. */
+enum custody_answered { ANSWERED_NOT, ANSWERED, ANSWERED_AGAIN };
+enum custody_answered custody_was_answered(struct custody *c, struct custody_entry *e,
+					   struct endpoint *sender);
 
 /* The session is over: what it was not delivered is judged again (undelivered), what it sent lives
  * on. Reports for it still go to its cm. ep is invalid afterwards. */
@@ -119,7 +136,7 @@ struct endpoint *endpoint_by_resume_id(const struct custody *c, struct slice id)
 void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now);
 struct monotime endpoint_detached_at(const struct endpoint *ep);
 uint32_t endpoint_max_s(const struct endpoint *ep);
-void endpoint_set_blob(struct endpoint *ep, struct slice blob);
+void endpoint_set_blob(struct custody *c, struct endpoint *ep, struct slice blob);
 
 /* Gives a detached session to a new owner: the client has had what h says, the rest is sent again
  * in the same order. Puts RESUMED first. ERR_RANGE: h is more than was sent; nothing changed. */
@@ -133,9 +150,9 @@ void endpoint_release(struct endpoint *ep);
 void custody_peer_former(struct custody_peer *p, uint64_t sid);
 bool custody_peer_is_former(const struct custody_peer *p, uint64_t sid);
 
-/* ep is announced again by a newer owner, whose queue starts at base_q: what it had is kept in
- * mind. */
-void endpoint_supersede(struct custody *c, struct endpoint *ep, uint64_t base_q);
+/* ep is announced again by a newer owner: what it had is kept in mind. The new endpoint. */
+struct endpoint *endpoint_supersede(struct custody *c, struct endpoint *ep,
+				    struct custody_peer *owner, const struct msg_announce *m);
 
 /* After a router start two announced this session and ep's owner has the higher epoch: the other is
  * told to close (live), and to forget once all is in (CUSTODY 12). */
@@ -155,6 +172,56 @@ struct custody_entry *custody_accept(struct custody *c, struct custody_peer *fro
 void custody_handled(struct custody *c, struct custody_entry *e);
 uint64_t custody_entry_sender(const struct custody_entry *e);
 uint64_t custody_entry_number(const struct custody_entry *e); /* n of its origin */
+
+/*
+ * The shelf (router/custody_shelf.c, router/shelf.h): what has no second holder any more, or should
+ * not burden its sender's cm, is held by the datastore (CUSTODY 3, 4, 13).
+ */
+/* Borrowed, until custody_free(); delta: wall clock minus monotonic, in ms. Without: no shelf. */
+void custody_set_shelf(struct custody *c, struct shelf *shelf, int64_t wall_delta_ms);
+
+/* e is not dealt with at once, and no delivery has all of it: keep what it came as. from is its
+ * sender's full JID. After handling, before custody_handled(). */
+void custody_keep(struct custody_entry *e, const struct msg_stanza *m, struct slice from);
+
+/* About once a second. Sessions that were detached `after_ms` ago get a row; what waits for them,
+ * or for a client that has been delivered nothing for so long, is held by the shelf instead of its
+ * senders' cms (who are told that it is stored). */
+void custody_spool(struct custody *c, struct monotime now, uint64_t after_ms);
+
+/* A row that custody wants back (router/custody_page.c): its bytes are in memory no longer. Each is
+ * given out once; the answer is custody_fetched(), or custody_fetch_again() to have it given out
+ * again. found = false: there is no such row, what it held is lost. */
+struct custody_fetch {
+	uint64_t id;
+	uint64_t sid, n;
+	uint8_t kind;
+};
+bool custody_next_fetch(struct custody *c, struct custody_fetch *out);
+void custody_fetched(struct custody *c, uint64_t id, bool found, struct slice row);
+void custody_fetch_again(struct custody *c, uint64_t id);
+bool custody_fetch_is_wanted(const struct custody *c, uint64_t id); /* still */
+
+/* Is all that ep has sent held twice again? (CUSTODY 7) */
+bool endpoint_is_secured(const struct custody *c, const struct endpoint *ep);
+
+/* What a starting router loads, before announcements are taken. */
+struct session_row {
+	struct msg_announce m;
+	uint64_t since_ms; /* detached since, wall clock */
+	struct slice haves, had;
+};
+/* Do its numbers add up? */
+bool custody_announce_is_sane(const struct msg_announce *m);
+bool session_row_get(struct slice row, struct session_row *out);
+/* NULL: a newer owner has announced it already. */
+struct endpoint *endpoint_load(struct custody *c, const struct session_row *r, struct monotime now);
+/* A stanza row. NULL: a repeat, dealt with. As custody_accept(). */
+struct custody_entry *custody_accept_shelved(struct custody *c, uint64_t sid, uint64_t n,
+					     size_t bytes);
+/* A delivery of the server's own. */
+void custody_load_answer(struct custody *c, uint64_t sid, uint64_t n, struct slice row);
+size_t custody_shelved_sessions(const struct custody *c);
 
 /* What session_host promises (session/session.h). */
 void custody_deliver(struct custody *c, struct custody_entry *e, struct endpoint *ep,

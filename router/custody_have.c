@@ -16,10 +16,18 @@ static void have_key(uint64_t sid, uint64_t n, char key[16])
 	memcpy(key + 8, &n, 8);
 }
 
+void have_add(struct custody *c, struct delivery *d)
+{
+	char key[16];
+
+	have_key(d->origin_sid, d->origin_n, key);
+	d->have_next = map_find(&c->haves, slice_of(key, sizeof(key)));
+	map_put(&c->haves, slice_of(key, sizeof(key)), d);
+}
+
 void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_announce_have *m)
 {
 	struct delivery *d;
-	char key[16];
 
 	if (m->q != ep->next_q)
 		return;
@@ -31,50 +39,87 @@ void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_anno
 	ep->sent_q = ep->next_q;
 	if (m->delivered && ep->done_q == m->q)
 		ep->done_q++;
-	have_key(m->origin_sid, m->origin_n, key);
-	d->have_next = map_find(&c->haves, slice_of(key, sizeof(key)));
-	map_put(&c->haves, slice_of(key, sizeof(key)), d);
+	if (m->origin_sid)
+		have_add(c, d);
+	else
+		d->state = DELIVERY_NOTED;
 }
 
 static struct delivery *have_find(const struct custody *c, const struct endpoint *ep, uint64_t sid,
 				  uint64_t n)
 {
-	struct delivery *d;
+	struct delivery *d, *found = NULL;
 	char key[16];
 
 	if (c->haves.count == 0)
 		return NULL;
 	have_key(sid, n, key);
 	d = map_find(&c->haves, slice_of(key, sizeof(key)));
-	while (d && ep && d->sid != ep->sid)
-		d = d->have_next;
-	return d;
+	if (!ep)
+		return d;
+	/* The owner's own before what a former one had: that is the one which is kept. */
+	for (; d; d = d->have_next)
+		if (d->sid == ep->sid && (!found || d->endpoint))
+			found = d;
+	return found;
 }
 
-bool custody_was_delivered(const struct custody *c, uint64_t sid, uint64_t n)
+void have_orphan_claim(struct custody *c, struct custody_entry *e, bool claims)
 {
-	for (struct delivery *d = have_find(c, NULL, sid, n); d; d = d->have_next)
-		if (d->state == DELIVERY_DONE && (!d->endpoint || d->endpoint->ended))
-			return true;
-	return false;
+	if (e->of_orphan == claims)
+		return;
+	e->of_orphan = claims;
+	if (claims)
+		c->orphan_claims++;
+	else
+		c->orphan_claims--;
 }
 
-bool custody_was_answered(struct custody *c, struct custody_entry *e, struct endpoint *sender)
+bool custody_was_delivered(struct custody *c, struct custody_entry *e)
+{
+	bool found = false;
+
+	for (struct delivery *d = have_find(c, NULL, e->origin_sid, e->origin_n); d;
+	     d = d->have_next) {
+		const struct endpoint *ep = endpoint_find(c, d->sid);
+
+		/* One that lives, here or at another cm by now, has it itself: others may not. */
+		if (d->state != DELIVERY_DONE || (ep && !ep->ended))
+			continue;
+		found = true;
+		if (!d->endpoint) {
+			have_orphan_claim(c, e, true);
+		} else if (!d->entry) {
+			d->entry = e; /* its cm may forget it with the others */
+			list_append(&e->deliveries, &d->link);
+		}
+	}
+	if (found)
+		custody_conclude(e, SETTLED_DELIVERED);
+	return found;
+}
+
+enum custody_answered custody_was_answered(struct custody *c, struct custody_entry *e,
+					   struct endpoint *sender)
 {
 	struct delivery *d =
 		have_find(c, sender, e->origin_sid, e->origin_n | CUSTODY_FINAL_ANSWER);
 
-	if (!d || d->entry)
-		return false;
+	if (!d || (d->entry && !d->entry->from_shelf))
+		return ANSWERED_NOT;
+	if (d->endpoint && !d->entry && d->state != DELIVERY_DONE && d->len == 0)
+		return ANSWERED_AGAIN;
 	c->books.repeats++;
 	e->how = SETTLED_BOUNCED;
 	if (!d->endpoint)
-		return true;
+		have_orphan_claim(c, e, true);
+	if (d->entry)
+		answer_tie(d->entry, e);
+	if (!d->endpoint || d->entry)
+		return ANSWERED;
 	d->entry = e;
 	list_append(&e->deliveries, &d->link);
-	if (d->state == DELIVERY_SENT || d->state == DELIVERY_WAITING)
-		e->pending++;
-	return true;
+	return ANSWERED;
 }
 
 void custody_restored(struct custody *c)
@@ -98,7 +143,6 @@ void custody_restored(struct custody *c)
 	map_clear(&c->haves);
 	have_orphans_free(c);
 	c->restoring = false;
-	custody_losers_end(c, NULL);
 	endpoints_advance_all(c);
 }
 
@@ -117,13 +161,22 @@ bool have_claim(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		const struct session_stanza *s)
 {
 	struct delivery *d = have_find(c, ep, e->origin_sid, e->origin_n), *whole;
+	bool stored;
 	uint64_t q;
 
-	if (!d || d->entry)
+	/* In the queue already because it was stored: that is how it is settled for its sender. */
+	stored = d && d->entry && d->entry->on_settled && !e->on_settled;
+	if (!d || (d->entry && !d->entry->from_shelf && !stored))
 		return false;
 	c->books.repeats++;
+	if (stored)
+		e->how = SETTLED_STORED;
 	if (!d->endpoint)
-		return true; /* delivered while another cm had the session */
+		have_orphan_claim(c, e, true);
+	if (d->entry)
+		answer_tie(d->entry, e->parent);
+	if (!d->endpoint || d->entry)
+		return true; /* delivered while another cm had the session, or held already */
 	if (d->state == DELIVERY_DONE || d->state == DELIVERY_NOTED || d->len) {
 		d->entry = e;
 		list_append(&e->deliveries, &d->link);
@@ -134,49 +187,68 @@ bool have_claim(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 	whole = delivery_make(c, e, ep);
 	whole->state = d->state;
 	*queue_at(ep, q) = whole;
+	if (e->on_settled)
+		have_add(c, whole);
 	delivery_free(c, d);
-	ep->queued += whole->len;
+	queued_add(c, ep, whole->len);
 	if (whole->state == DELIVERY_SENT)
 		ep->flight += whole->len;
 	e->pending++;
 	return true;
 }
 
-static struct delivery *orphan_new(struct custody *c, uint64_t sid, uint64_t origin_sid,
-				   uint64_t origin_n)
+void have_orphan(struct custody *c, uint64_t sid, uint64_t origin_sid, uint64_t origin_n,
+		 struct str *had)
 {
-	struct delivery *d = xcalloc(1, sizeof(*d));
-	char key[16];
+	struct delivery *d;
 
+	if (!origin_sid)
+		return;
+	d = xcalloc(1, sizeof(*d));
 	list_init(&d->link);
 	list_init(&d->refused);
 	d->sid = sid;
 	d->origin_sid = origin_sid;
 	d->origin_n = origin_n;
 	d->state = DELIVERY_DONE;
-	have_key(origin_sid, origin_n, key);
-	d->have_next = map_find(&c->haves, slice_of(key, sizeof(key)));
-	map_put(&c->haves, slice_of(key, sizeof(key)), d);
+	have_add(c, d);
 	list_append(&c->orphans, &d->refused);
-	return d;
+	if (!had)
+		return;
+	codec_put_u64(had, origin_sid);
+	codec_put_u64(had, origin_n);
+	c->has_had = true;
+}
+
+void haves_end(struct custody *c)
+{
+	size_t it = 0;
+	void *value;
+
+	if (!c->has_had)
+		return;
+	c->has_had = false;
+	while (map64_next(&c->endpoints, &it, NULL, &value))
+		str_clear(&((struct endpoint *)value)->had);
 }
 
 /* Numbers below the new owner's queue are what the client acknowledged when it resumed there. */
 void custody_have_former(struct custody *c, const struct msg_announce_have *m)
 {
-	const struct endpoint *ep = endpoint_find(c, m->sid);
+	struct endpoint *ep = endpoint_find(c, m->sid);
 
 	if (m->delivered || (ep && m->q < ep->base_q))
-		orphan_new(c, m->sid, m->origin_sid, m->origin_n);
+		have_orphan(c, m->sid, m->origin_sid, m->origin_n, ep ? &ep->had : NULL);
 }
 
-void have_keep(struct custody *c, struct endpoint *ep, uint64_t base_q)
+void have_keep(struct custody *c, struct endpoint *ep, uint64_t base_q, struct str *had)
 {
+	str_add_slice(had, str_slice(&ep->had));
 	for (uint64_t q = ep->base_q; q < ep->next_q; q++) {
 		const struct delivery *d = *queue_at(ep, q);
 
 		if (d->state == DELIVERY_DONE || q < base_q)
-			orphan_new(c, ep->sid, d->origin_sid, d->origin_n);
+			have_orphan(c, ep->sid, d->origin_sid, d->origin_n, had);
 	}
 }
 

@@ -21,26 +21,19 @@ static uint64_t answer_number(struct custody_entry *e, const struct endpoint *to
 void custody_answer(struct custody *c, struct custody_entry *parent, struct endpoint *ep,
 		    const struct session_stanza *s)
 {
-	struct custody_entry *e = xcalloc(1, sizeof(*e));
+	struct custody_entry *e = entry_new(c, c->boot, 0, s->inner.len);
 
-	list_init(&e->deliveries);
-	list_init(&e->link);
-	list_init(&e->from_link);
-	e->pending = 1;
+	e->made = true;
 	e->how = SETTLED_DELIVERED;
-	e->bytes = (uint32_t)s->inner.len;
 	if (parent) {
 		e->parent = parent;
 		parent->pending++;
 		e->origin_sid = parent->origin_sid;
 		e->origin_n = answer_number(parent, ep, s);
 	} else {
-		e->origin_sid = c->boot;
 		e->origin_n = ++c->own_n;
 	}
 	c->books.generated++;
-	c->books.held++;
-	c->books.held_bytes += e->bytes;
 	custody_enqueue(c, e, ep, s);
 	custody_release(c, e);
 }
@@ -49,21 +42,13 @@ void custody_originate(struct custody *c, struct endpoint *ep, uint64_t origin_s
 		       uint64_t origin_n, const struct session_stanza *s,
 		       void (*settled)(void *arg, uint8_t how), void *arg)
 {
-	struct custody_entry *e = xcalloc(1, sizeof(*e));
+	struct custody_entry *e = entry_new(c, origin_sid, origin_n, s->inner.len);
 
-	list_init(&e->deliveries);
-	list_init(&e->link);
-	list_init(&e->from_link);
-	e->pending = 1;
+	e->made = true;
 	e->how = SETTLED_DISCARDED;
-	e->bytes = (uint32_t)s->inner.len;
-	e->origin_sid = origin_sid;
-	e->origin_n = origin_n;
 	e->on_settled = settled;
 	e->arg = arg;
 	c->books.generated++;
-	c->books.held++;
-	c->books.held_bytes += e->bytes;
 	custody_enqueue(c, e, ep, s);
 	custody_release(c, e);
 }

@@ -41,7 +41,7 @@ void endpoint_restore(struct custody *c, struct endpoint *ep, const struct msg_a
 	ep->out_base = m->out_base;
 	ep->max_s = m->max_s;
 	set_resume_id(c, ep, m->resume_id);
-	endpoint_set_blob(ep, m->blob);
+	endpoint_set_blob(c, ep, m->blob);
 }
 
 void endpoint_announced_detached(struct endpoint *ep)
@@ -57,11 +57,6 @@ bool endpoint_is_announced_detached(const struct endpoint *ep)
 bool endpoint_handed_over(const struct endpoint *ep)
 {
 	return ep->owner && ep->resumed_seq == 0;
-}
-
-struct custody_peer *endpoint_former(const struct endpoint *ep)
-{
-	return ep->former;
 }
 
 bool endpoint_can_resume(const struct endpoint *ep)
@@ -84,10 +79,12 @@ uint32_t endpoint_max_s(const struct endpoint *ep)
 	return ep->max_s;
 }
 
-void endpoint_set_blob(struct endpoint *ep, struct slice blob)
+void endpoint_set_blob(struct custody *c, struct endpoint *ep, struct slice blob)
 {
 	blob_unref(&ep->blob);
 	ep->blob = blob_new(blob.data, blob.len);
+	if (ep->shelved && !ep->owner)
+		shelve_endpoint(c, ep);
 }
 
 void custody_peer_former(struct custody_peer *p, uint64_t sid)
@@ -100,10 +97,45 @@ bool custody_peer_is_former(const struct custody_peer *p, uint64_t sid)
 	return map64_find(&p->formers, sid) != NULL;
 }
 
-void endpoint_supersede(struct custody *c, struct endpoint *ep, uint64_t base_q)
+/* A number that says nothing: so that those of the others stand. */
+static struct delivery *placeholder(struct endpoint *ep)
 {
-	have_keep(c, ep, base_q);
+	struct delivery *d = delivery_new(ep, NULL, 0);
+
+	d->state = DELIVERY_NOTED;
+	return d;
+}
+
+/* It came too late to know of these: they are judged at the end of the turn. */
+static void leave_waiting(struct custody *c, struct endpoint *ep)
+{
+	for (uint64_t q = ep->base_q; q < ep->next_q; q++) {
+		struct delivery *d = *queue_at(ep, q);
+
+		if (!d->entry || (d->state != DELIVERY_WAITING && d->state != DELIVERY_SENT))
+			continue;
+		*queue_at(ep, q) = placeholder(ep);
+		delivery_unqueue(c, ep, d);
+		d->state = DELIVERY_REFUSED;
+		d->endpoint = NULL;
+		list_append(&c->refused, &d->refused);
+	}
+}
+
+struct endpoint *endpoint_supersede(struct custody *c, struct endpoint *ep,
+				    struct custody_peer *owner, const struct msg_announce *m)
+{
+	bool shelved = ep->shelved;
+	struct str had = STR_INIT;
+
+	have_keep(c, ep, m->base_q, &had);
+	leave_waiting(c, ep);
 	endpoint_free(c, ep);
+	ep = endpoint_add(c, owner, m->sid, m->epoch, m->kind, m->base_q, m->jid);
+	ep->had = had;
+	ep->shelved = shelved; /* that row is deleted when all is noted */
+	endpoint_dirty(c, ep);
+	return ep;
 }
 
 /* The client says what it has had: those are delivered. */
@@ -114,36 +146,52 @@ static void take_h(struct custody *c, struct endpoint *ep, uint64_t first, uint6
 
 		if (d->state != DELIVERY_WAITING)
 			continue;
-		ep->queued -= d->len;
+		delivery_unqueue(c, ep, d);
 		delivery_done(c, d);
 	}
 }
 
-/* What is delivered moves to the front, the rest follows without a gap, to be sent again. Mostly
- * nothing changes its place; but what was written before <enabled/> and lost with the connection
- * was not counted by the client, and numbers whose stanza nobody holds any more leave holes. */
+/* Up to former_q numbers stand as the former owner knows them; what the client has not had follows
+ * without a gap, to be sent again. Mostly nothing changes its place; but what was written before
+ * <enabled/> and lost with the connection was not counted by the client, and numbers whose stanza
+ * nobody holds any more leave holes. */
 static void arrange(struct custody *c, struct endpoint *ep)
 {
-	uint64_t end = ep->next_q, to = ep->done_q;
-	struct delivery **rest = xcalloc(end - to, sizeof(struct delivery *));
+	struct delivery **rest = xcalloc(ep->next_q - ep->done_q, sizeof(struct delivery *));
 	size_t count = 0;
 
-	for (uint64_t q = ep->done_q; q < end; q++) {
+	for (uint64_t q = ep->done_q; q < ep->next_q; q++) {
 		struct delivery *d = *queue_at(ep, q);
+		bool done = d->state == DELIVERY_DONE || d->state == DELIVERY_NOTED;
 
-		if (d->state == DELIVERY_DONE || d->state == DELIVERY_NOTED) {
-			*queue_at(ep, to++) = d;
-		} else if (d->state == DELIVERY_WAITING && d->len) {
+		if (q <= ep->former_q && done)
+			continue;
+		if (d->state == DELIVERY_WAITING && (d->len || d->paged))
 			rest[count++] = d;
-		} else {
+		else
 			delivery_drop(c, d);
-		}
+		if (q <= ep->former_q)
+			*queue_at(ep, q) = placeholder(ep);
 	}
-	ep->done_q = ep->sent_q = to;
-	for (size_t i = 0; i < count; i++, to++)
-		*queue_at(ep, to) = rest[i]->entry ? custody_renumber(c, rest[i], ep, to) : rest[i];
-	ep->next_q = to;
+	ep->done_q = ep->sent_q = ep->next_q = ep->former_q + 1;
+	for (size_t i = 0; i < count; i++)
+		queue_push(ep,
+			   rest[i]->entry ? custody_renumber(c, rest[i], ep, ep->next_q) : rest[i]);
 	free(rest);
+}
+
+/* What the client has had and nobody has noted: another copy is still under way, so its sender's cm
+ * would send it again to a new router. The new owner announces it then; the cm that delivered it
+ * may be dead, or long out of the matter. */
+static void put_haves(const struct endpoint *ep, struct link *l)
+{
+	for (uint64_t q = ep->base_q; q < ep->done_q; q++) {
+		const struct delivery *d = *queue_at(ep, q);
+
+		if (d->state == DELIVERY_DONE)
+			link_put_resume_have(l, &(struct msg_resume_have){ep->sid, q, d->origin_sid,
+									  d->origin_n});
+	}
 }
 
 enum err endpoint_resume(struct custody *c, struct endpoint *ep, struct custody_peer *owner,
@@ -152,29 +200,28 @@ enum err endpoint_resume(struct custody *c, struct endpoint *ep, struct custody_
 	uint64_t first = ep->done_q > ep->out_base ? ep->done_q : ep->out_base;
 	uint64_t limit = ep->written_q > first ? ep->written_q - first : 0;
 	uint32_t more = h - (uint32_t)(first - ep->out_base);
-	struct custody_peer *former = ep->former;
-	uint64_t own_n = former == owner ? ep->former_n : ep->seen_n;
-	uint64_t counted;
+	struct former *former = former_unreleased(ep);
+	uint64_t own_n = former && former->peer == owner ? former->n : ep->seen_n;
 
 	if (ep->owner || more > limit)
 		return ERR_RANGE;
-	counted = first - ep->out_base + more;
 	ep->former_q = first + more - 1;
 	take_h(c, ep, first, ep->former_q);
 	arrange(c, ep);
-	ep->out_base = ep->done_q - counted;
-	if (former && former != owner) {
-		ep->former_epoch = ep->epoch;
-		custody_peer_former(former, ep->sid);
-	} else {
-		ep->former = NULL;
-	}
+	if (former)
+		former->q = ep->former_q;
+	formers_remove(ep, owner);
+	if (former_unreleased(ep))
+		custody_peer_former(former_unreleased(ep)->peer, ep->sid);
 	map64_remove(&owner->formers, ep->sid);
 	ep->epoch++;
+	ep->spool_q = ep->page_q = 0;
+	ep->page_kept = 0;
 	ep->owner = owner;
 	ep->held_told = ep->seen_n;
 	list_remove(&ep->link_in_peer);
 	list_append(&owner->endpoints, &ep->link_in_peer);
+	put_haves(ep, owner->link);
 	ep->resumed_seq =
 		link_put_resumed(owner->link, &(struct msg_resumed){
 						      .request = request,
@@ -190,6 +237,7 @@ enum err endpoint_resume(struct custody *c, struct endpoint *ep, struct custody_
 						      .next_q = ep->done_q,
 						      .blob = blob_slice(ep->blob),
 					      });
+	endpoint_advance(c, ep);
 	endpoint_pump(c, ep);
 	endpoint_dirty(c, ep);
 	return ERR_OK;
@@ -200,13 +248,14 @@ void endpoint_beat(struct custody *c, struct endpoint *ep, struct custody_peer *
 {
 	struct loser *l;
 
+	bool over = state == SESSION_ENDED || state == SESSION_MOVED;
+
 	custody_peer_former(loser, ep->sid);
-	if (state == SESSION_ENDED)
-		return;
 	if (state == SESSION_LIVE)
 		link_put_detach(loser->link, &(struct msg_detach){ep->sid, epoch});
 	l = xcalloc(1, sizeof(*l));
-	*l = (struct loser){.peer = loser, .sid = ep->sid, .epoch = epoch, .q = ep->base_q - 1};
+	*l = (struct loser){
+		.peer = loser, .sid = ep->sid, .epoch = epoch, .q = ep->base_q - 1, .over = over};
 	list_append(&c->losers, &l->link);
 }
 
@@ -217,42 +266,13 @@ void custody_losers_end(struct custody *c, const struct custody_peer *dead)
 
 		if (dead && l->peer != dead)
 			continue;
-		if (!dead) {
+		if (!dead && !l->over)
 			link_put_released(
 				l->peer->link,
 				&(struct msg_released){l->sid, l->epoch, UINT64_MAX - 1, l->q});
+		if (!dead)
 			link_put_forget(l->peer->link, &(struct msg_forget){l->sid, l->q});
-		}
 		list_remove(&l->link);
 		free(l);
 	}
-}
-
-/* The former owner is let go only when the new one has the session: until then it would announce it
- * to a new router. It keeps the origins of what it had delivered until they are noted. */
-void endpoint_tell_former(struct custody *c, struct endpoint *ep)
-{
-	if (c->restoring ||
-	    (ep->resumed_seq && link_receipted(ep->owner->link) < ep->resumed_seq)) {
-		endpoint_dirty(c, ep);
-		return;
-	}
-	if (ep->resumed_seq)
-		link_put_released(ep->former->link,
-				  &(struct msg_released){ep->sid, ep->former_epoch, ep->former_n,
-							 ep->former_q});
-	ep->resumed_seq = 0;
-	if (ep->base_q <= ep->former_q && ep->base_q < ep->next_q)
-		return;
-	link_put_forget(ep->former->link, &(struct msg_forget){ep->sid, ep->former_q});
-	ep->former = NULL;
-}
-
-void endpoint_release(struct endpoint *ep)
-{
-	if (ep->former)
-		link_put_released(
-			ep->former->link,
-			&(struct msg_released){ep->sid, ep->epoch, ep->seen_n, ep->base_q - 1});
-	ep->former = NULL;
 }

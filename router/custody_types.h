@@ -24,13 +24,33 @@ struct delivery {
 	struct list refused; /* custody.refused */
 	struct delivery *have_next;
 	struct custody_entry *entry; /* NULL: known by its origin only, or noted */
-	struct endpoint *endpoint;   /* not for DELIVERY_REFUSED */
+	struct endpoint *endpoint;   /* NULL: it is gone, d is to be judged */
 	uint64_t sid;
 	uint64_t origin_sid;
 	uint64_t origin_n;
 	uint32_t len;
+	uint32_t paged; /* bytes that are on the shelf only; then len is 0 */
 	uint8_t state;
-	char record[]; /* the DELIVER record, of len bytes; 0 = announced by origin only */
+	char record[]; /* the DELIVER record, of len bytes; 0 = announced by origin only, or paged
+			*/
+};
+
+/*
+ * A cm that had a session before it was detached there or resumed elsewhere. It keeps the session
+ * until it is RELEASED: not before the next owner has had RESUMED. Then it keeps the origins up to
+ * q until it is told FORGET: not before they are noted.
+ */
+struct former {
+	struct list link;
+	struct custody_peer *peer;
+	uint64_t epoch;
+	uint64_t n; /* nothing after it counts of what it still holds */
+	uint64_t q;
+	bool released;
+};
+
+struct custody_domain {
+	size_t queued; /* bytes not delivered, for all its endpoints */
 };
 
 struct endpoint {
@@ -48,7 +68,7 @@ struct endpoint {
 	uint64_t seen_n; /* the newest stanza accepted from it */
 	uint64_t held_told;
 	uint64_t announced_n; /* after a router start: what its cm had sent in all */
-	struct map64 resent;  /* after a router start: numbers that came again */
+	struct map64 resent;  /* after a router start: n -> entry of stanzas that came again */
 	uint32_t entries;     /* accepted from it and not settled */
 
 	/* The queue: numbers [base_q, next_q); below sent_q = put on the link; below done_q =
@@ -57,8 +77,13 @@ struct endpoint {
 	size_t cap;
 	uint64_t base_q, done_q, sent_q, next_q;
 	uint64_t forget_told;
-	size_t queued; /* bytes not delivered */
-	size_t flight; /* of these, put on the link */
+	struct custody_domain *domain; /* once something was queued */
+	size_t paged;		       /* bytes not delivered, on the shelf only */
+	uint64_t page_q;	       /* everything below was looked at by page_out() */
+	size_t page_kept;	       /* bytes of those that stayed in memory */
+	uint32_t fetching;	       /* rows that were asked for */
+	size_t queued;		       /* bytes not delivered */
+	size_t flight;		       /* of these, put on the link */
 
 	/* XEP-0198 */
 	bool enabled;
@@ -68,13 +93,19 @@ struct endpoint {
 	uint64_t written_q; /* detached: below this the client may have had it */
 	bool announced_detached;
 	struct blob *blob;
-	/* The cm that had the session before it was resumed elsewhere: keeps the origins up to
-	 * former_q until it is told FORGET. */
-	struct custody_peer *former;
-	uint64_t former_q;
-	uint64_t former_epoch, former_n; /* n after which nothing of it counts; for RELEASED, once
-					    the new owner has had RESUMED: */
-	uint64_t resumed_seq;		 /* 0 = it has */
+	bool durable;	    /* h counts what is settled or on the shelf, nothing else */
+	struct list unsafe; /* entries that are neither, in order */
+	bool shelved;	    /* it has a row on the shelf */
+	uint64_t shelved_epoch;
+	struct str
+		had; /* after a start: origins it had at former cms, packed; until they are noted */
+	uint64_t secure_seq;  /* the change of the shelf after which all it sent is held twice again
+			       */
+	uint64_t spool_q;     /* everything below is on the shelf, or need not be */
+	uint64_t stuck_q;     /* done_q when custody_spool() looked last */
+	struct list formers;  /* struct former, newest last */
+	uint64_t former_q;    /* the client had everything up to here when it resumed last */
+	uint64_t resumed_seq; /* of RESUMED, while the owner has not receipted it; else 0 */
 };
 
 struct custody_peer {
@@ -82,9 +113,17 @@ struct custody_peer {
 	struct list entries;  /* accepted from here, by custody_entry.from_link */
 	struct list link_in_custody;
 	struct list endpoints;
-	struct list noting; /* settled entries, until the peer has had their SETTLED */
+	struct list noting;  /* settled entries, until the peer has had their SETTLED */
+	struct list repeats; /* struct repeat */
 	struct link *link;
 	bool dead;
+};
+
+/* A stanza that this peer held as well: it must know before its receivers may forget it. */
+struct repeat {
+	struct list link;
+	struct custody_entry *entry;
+	uint64_t seq; /* of its SETTLED */
 };
 
 /* A cm that announced a session which a newer owner has: told to forget it once all is in. */
@@ -92,6 +131,7 @@ struct loser {
 	struct list link;
 	struct custody_peer *peer;
 	uint64_t sid, epoch, q;
+	bool over; /* it was announced as ended: only origins are left there */
 };
 
 struct custody_entry {
@@ -105,10 +145,26 @@ struct custody_entry {
 	uint64_t noted_seq;
 	void (*on_settled)(void *arg, uint8_t how); /* of the server's own (custody_originate) */
 	void *arg;
+	/* On the shelf: as a stanza of its origin, or (made) as a delivery to shelf_sid. */
+	struct list spooling; /* custody.spooling, until that is on disk */
+	struct list unsafe;   /* endpoint.unsafe */
+	struct blob *record;  /* the STANZA record, where no delivery has all of it */
+	uint64_t put_seq, del_seq;
+	uint64_t shelf_sid, shelf_n;
 	uint32_t pending; /* deliveries, answers and holds that are not done */
 	uint32_t bytes;
 	uint8_t how;
 	uint16_t answers;
+	uint8_t repeats; /* struct repeat that are waited for */
+	bool resent;	 /* by who held it when this router started: others may hold it too */
+	bool of_orphan;	 /* an origin in custody.orphans: counted in orphan_claims */
+	struct custody_entry *after; /* must not be noted before this one, which it answers */
+	struct list after_link;	     /* its list of those: */
+	struct list afters;
+	bool made;	 /* by the server itself */
+	bool counted;	 /* in its sender's endpoint.entries */
+	bool shelved;	 /* it has a row */
+	bool from_shelf; /* it came from there when this router started */
 };
 
 struct custody {
@@ -126,10 +182,23 @@ struct custody {
 	struct list dirty;
 	struct list refused;
 	struct list losers;
-	struct list orphans;   /* struct delivery: origins that a session had at another cm */
-	struct map resume_ids; /* -> struct endpoint */
-	bool ending;	       /* custody_free(): nobody is told anything */
-	bool restoring;	       /* until all resends are in: nothing is reported as held before */
+	bool has_had;		/* some endpoint has endpoint.had */
+	uint32_t orphan_claims; /* entries recognised by an orphan: who told of it must wait for
+				   them */
+	struct list orphans;	/* struct delivery: origins that a session had at another cm */
+	struct map domains;	/* -> struct custody_domain */
+	struct map resume_ids;	/* -> struct endpoint */
+	struct shelf *shelf;	/* NULL = there is none */
+	struct list fetches;	/* struct fetch; those that are out are at the end */
+	struct map64 fetch_by_id;
+	uint64_t fetch_id;
+	struct list spooling;	    /* entries whose row is on its way to the disk, in that order */
+	struct list unshelving;	    /* settled entries whose row is not yet gone from the disk */
+	struct monotime spooled_at; /* live sessions were looked at */
+	uint64_t answer_n;	    /* the newest number of a SHELF_ANSWER row */
+	int64_t wall_delta_ms;	    /* wall clock minus monotonic */
+	bool ending;		    /* custody_free(): nobody is told anything */
+	bool restoring; /* until all resends are in: nothing is reported as held before */
 	struct custody_books books;
 	struct str scratch;
 };
@@ -137,8 +206,18 @@ struct custody {
 /* custody_resume.c: tells them (peer NULL), or forgets those of a dead peer. */
 void custody_losers_end(struct custody *c, const struct custody_peer *dead);
 
-/* custody_resume.c: what the former owner is to be told, when it is time. */
-void endpoint_tell_former(struct custody *c, struct endpoint *ep);
+/* custody_former.c */
+/* The last owner, while it may be the only one to have the session; NULL = none, or it is dead. */
+struct former *former_unreleased(const struct endpoint *ep);
+/* ep is about to be detached from its owner. If that one never had it and is dead, the former owner
+ * still has. */
+void former_leave(struct endpoint *ep);
+void formers_free(struct endpoint *ep);
+void formers_remove(struct endpoint *ep, const struct custody_peer *p);
+/* Tells those of them what it is time for; also about rows of the shelf. */
+void formers_tell(struct custody *c, struct endpoint *ep);
+/* p is dead: what it would have announced goes to the shelf. */
+void formers_forget(struct custody *c, const struct custody_peer *p);
 
 /* custody.c: e onto the queue of ep, or tied to what its cm announced. */
 void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint *ep,
@@ -150,12 +229,19 @@ void delivery_done(struct custody *c, struct delivery *d);
 /* custody_have.c */
 /* What ep had stays known, though ep itself goes: its session is announced by a newer owner, whose
  * queue starts at base_q. */
-void have_keep(struct custody *c, struct endpoint *ep, uint64_t base_q);
+void have_keep(struct custody *c, struct endpoint *ep, uint64_t base_q, struct str *had);
+/* Such an origin, also into had (which may be NULL). */
+void have_orphan(struct custody *c, uint64_t sid, uint64_t origin_sid, uint64_t origin_n,
+		 struct str *had);
+/* Whoever held what orphans were claimed for knows that: nobody needs them any more. */
+void haves_end(struct custody *c);
 void have_orphans_free(struct custody *c);
 /* A stanza that the cm has announced as its own already is tied to e instead of sent again. */
 bool have_claim(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		const struct session_stanza *s);
 void have_remove(struct custody *c, struct delivery *d);
+/* e is known as delivered by an orphan (or, false, its claim is over). */
+void have_orphan_claim(struct custody *c, struct custody_entry *e, bool claims);
 
 /* custody.c, for custody_have.c: the DELIVER record into the scratch buffer; a delivery of it. */
 void delivery_encode(struct custody *c, const struct endpoint *ep, uint64_t q,
@@ -165,6 +251,60 @@ struct delivery *delivery_make(struct custody *c, struct custody_entry *e, struc
 /* custody.c, for endpoint.c: the DELIVER record of d under another session and number. */
 struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct endpoint *ep,
 				  uint64_t q);
+
+/* custody.c, for custody_shelf.c */
+bool delivery_is_copy(const struct custody_entry *e, const struct delivery *d);
+void delivery_stanza(const struct delivery *d, struct session_stanza *s);
+struct session_stanza session_stanza_of(const struct msg_deliver *m);
+void entry_noted(struct custody *c, struct custody_entry *e);
+/* One more that is held, with the hold of whoever made it (custody_release()). */
+struct custody_entry *entry_new(struct custody *c, uint64_t sid, uint64_t n, size_t bytes);
+
+/* custody_have.c: d can be claimed by its origin until custody_restored(). */
+void have_add(struct custody *c, struct delivery *d);
+
+/*
+ * custody_shelf.c. Where there is no shelf these do nothing.
+ */
+/* What the dead peer held is held by the shelf instead. Before anything else is done about it. */
+void shelve_entries(struct custody *c, struct custody_peer *dead);
+void shelve_endpoint(struct custody *c, struct endpoint *ep);
+/* A former owner of ep is dead: what it would have announced. */
+void shelve_former(struct custody *c, struct endpoint *ep, const struct former *f);
+void unshelve_endpoint(struct custody *c, struct endpoint *ep);
+/* e is not settled at once: what its sender's endpoint asks for then. */
+void shelve_durable(struct custody *c, struct custody_entry *e);
+/* e is settled: its row goes. */
+void unshelve_entry(struct custody *c, struct custody_entry *e);
+/* Its receivers may forget it (entry_noted), once its row is gone from the disk. */
+void note_when_unshelved(struct custody *c, struct custody_entry *e);
+/* Once a turn: what has reached the disk meanwhile. */
+void shelf_progress(struct custody *c);
+
+/* custody.c: answer was spooled, or came from the shelf: question does not wait for it, but it must
+ * be known as long as question may be asked again. */
+void answer_tie(struct custody_entry *answer, struct custody_entry *question);
+
+/* custody_page.c */
+/* Number q, which came from the shelf, need not be in memory (again) before it can be delivered. */
+void page_loaded(struct custody *c, struct endpoint *ep, uint64_t q);
+void page_out(struct custody *c, struct endpoint *ep);
+void page_in(struct custody *c, struct endpoint *ep); /* what is next for ep */
+/* e, whose last delivery d is paged, is to be judged when its bytes are here; e stays pending. */
+void page_judge(struct custody *c, struct custody_entry *e, const struct delivery *d, uint64_t sid,
+		const char *reason);
+void pages_free(struct custody *c);
+/* custody.c: the rest of a judgement. */
+void judge_stanza(struct custody *c, struct custody_entry *e, uint64_t sid,
+		  const struct session_stanza *s, const char *reason);
+/* endpoint.c: d waits no longer. */
+void delivery_unqueue(struct custody *c, struct endpoint *ep, const struct delivery *d);
+
+/* endpoint.c: bytes that wait for ep, in the account of its domain and in total. */
+bool queued_fits(struct custody *c, struct endpoint *ep, size_t len);
+void queued_add(struct custody *c, struct endpoint *ep, size_t len);
+void queued_sub(struct custody *c, struct endpoint *ep, size_t len);
+void domains_free(struct custody *c);
 
 /* endpoint.c, for custody.c */
 struct delivery *delivery_new(struct endpoint *ep, const char *record, size_t len);

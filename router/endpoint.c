@@ -27,8 +27,11 @@ struct endpoint *endpoint_add(struct custody *c, struct custody_peer *owner, uin
 	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = next_q;
 	ep->forget_told = next_q;
 	map64_init(&ep->resent);
+	str_init(&ep->had);
+	list_init(&ep->unsafe);
+	list_init(&ep->formers);
 	list_init(&ep->dirty);
-	list_append(&owner->endpoints, &ep->link_in_peer);
+	list_append(owner ? &owner->endpoints : &c->detached, &ep->link_in_peer);
 	map64_put(&c->endpoints, sid, ep);
 	return ep;
 }
@@ -84,6 +87,95 @@ void endpoint_set_jid(struct endpoint *ep, struct slice jid)
 size_t endpoint_queued(const struct endpoint *ep)
 {
 	return ep->queued;
+}
+
+static struct slice domain_of(struct slice jid)
+{
+	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
+	const char *at;
+
+	if (slash)
+		jid.len = (size_t)(slash - jid.data);
+	at = jid.len ? memchr(jid.data, '@', jid.len) : NULL;
+	if (at) {
+		jid.len -= (size_t)(at + 1 - jid.data);
+		jid.data = at + 1;
+	}
+	return jid;
+}
+
+/* The account of ep's domain, made when first needed: there are as many as domains are served. */
+static struct custody_domain *domain_get(struct custody *c, struct endpoint *ep)
+{
+	struct slice name = domain_of(slice_str(ep->jid));
+
+	if (ep->domain)
+		return ep->domain;
+	ep->domain = map_find(&c->domains, name);
+	if (!ep->domain) {
+		ep->domain = xcalloc(1, sizeof(*ep->domain));
+		map_put(&c->domains, name, ep->domain);
+	}
+	return ep->domain;
+}
+
+bool queued_fits(struct custody *c, struct endpoint *ep, size_t len)
+{
+	if (c->limits.spool && ep->paged + len > c->limits.spool)
+		return false;
+	if (ep->queued + len > c->limits.queue)
+		return false;
+	if (c->limits.total && c->books.queued + len > c->limits.total)
+		return false;
+	return !c->limits.domain || domain_get(c, ep)->queued + len <= c->limits.domain;
+}
+
+void queued_add(struct custody *c, struct endpoint *ep, size_t len)
+{
+	ep->queued += len;
+	domain_get(c, ep)->queued += len;
+	c->books.queued += len;
+}
+
+void queued_sub(struct custody *c, struct endpoint *ep, size_t len)
+{
+	if (len == 0)
+		return;
+	ep->queued -= len;
+	domain_get(c, ep)->queued -= len;
+	c->books.queued -= len;
+}
+
+void delivery_unqueue(struct custody *c, struct endpoint *ep, const struct delivery *d)
+{
+	queued_sub(c, ep, d->len);
+	ep->paged -= d->paged;
+	c->books.paged -= d->paged;
+}
+
+void domains_free(struct custody *c)
+{
+	size_t it = 0;
+	void *value;
+
+	while (map_next(&c->domains, &it, NULL, &value))
+		free(value);
+	map_clear(&c->domains);
+}
+
+bool custody_next_domain(const struct custody *c, size_t *it, struct slice *name, size_t *queued)
+{
+	void *value;
+
+	if (!map_next(&c->domains, it, name, &value))
+		return false;
+	*queued = ((const struct custody_domain *)value)->queued;
+	return true;
+}
+
+void endpoint_set_durable(struct endpoint *ep)
+{
+	ep->durable = true;
 }
 
 void endpoint_unbound(struct custody *c, struct endpoint *ep)
@@ -157,6 +249,10 @@ void endpoint_pump(struct custody *c, struct endpoint *ep)
 	while (ep->owner && ep->sent_q < ep->next_q) {
 		struct delivery *d = *queue_at(ep, ep->sent_q);
 
+		if (d->paged) {
+			page_in(c, ep);
+			return;
+		}
 		if (link_room(ep->owner->link) == 0 ||
 		    (ep->flight && ep->flight + d->len > c->limits.flight)) {
 			endpoint_dirty(c, ep);
@@ -188,6 +284,10 @@ void endpoint_free(struct custody *c, struct endpoint *ep)
 {
 	for (uint64_t q = ep->base_q; q < ep->next_q; q++)
 		delivery_free(c, *queue_at(ep, q));
+	list_each_safe (it, &ep->unsafe)
+		list_remove(it);
+	queued_sub(c, ep, ep->queued);
+	c->books.paged -= ep->paged;
 	map64_remove(&c->endpoints, ep->sid);
 	if (ep->resume_id)
 		map_remove(&c->resume_ids, slice_str(ep->resume_id));
@@ -195,6 +295,8 @@ void endpoint_free(struct custody *c, struct endpoint *ep)
 	list_remove(&ep->dirty);
 	blob_unref(&ep->blob);
 	map64_clear(&ep->resent);
+	str_clear(&ep->had);
+	formers_free(ep);
 	free(ep->resume_id);
 	free(ep->slots);
 	free(ep->jid);
@@ -252,20 +354,7 @@ static void detach_client(struct endpoint *ep)
 			d->state = DELIVERY_WAITING;
 	}
 	ep->sent_q = ep->done_q;
-	if (ep->former && ep->owner->dead && ep->resumed_seq &&
-	    link_receipted(ep->owner->link) < ep->resumed_seq) {
-		ep->resumed_seq = 0; /* the new owner never had it: the former one still has */
-		return;
-	}
-	if (ep->former && ep->resumed_seq)
-		link_put_released(ep->former->link,
-				  &(struct msg_released){ep->sid, ep->former_epoch, ep->former_n,
-							 ep->former_q});
-	if (ep->former)
-		link_put_forget(ep->former->link, &(struct msg_forget){ep->sid, ep->former_q});
-	ep->resumed_seq = 0;
-	ep->former = ep->owner->dead ? NULL : ep->owner;
-	ep->former_n = ep->seen_n > ep->announced_n ? ep->seen_n : ep->announced_n;
+	former_leave(ep);
 }
 
 void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now)
@@ -275,10 +364,12 @@ void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now
 	else
 		detach_client(ep);
 	ep->flight = 0;
+	ep->spool_q = ep->page_q = 0;
+	ep->page_kept = 0;
 	ep->owner = NULL;
 	ep->detached_at = now;
 	ep->announced_detached = false;
-	list_remove(&ep->dirty);
+	endpoint_dirty(c, ep);
 	list_remove(&ep->link_in_peer);
 	list_append(&c->detached, &ep->link_in_peer);
 }
@@ -291,6 +382,7 @@ void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer
 	uint64_t old_base = ep->base_q;
 	size_t old_cap = ep->cap;
 
+	unshelve_endpoint(c, ep);
 	map64_remove(&c->endpoints, ep->sid);
 	ep->sid = sid;
 	map64_put(&c->endpoints, sid, ep);
@@ -300,32 +392,45 @@ void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer
 	ep->slots = NULL;
 	ep->cap = 0;
 	ep->seen_n = ep->held_told = 0;
+	ep->fetching = 0; /* those come for the old sid */
+	ep->spool_q = ep->page_q = 0;
+	ep->page_kept = 0;
 	ep->entries = 0;
 	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = ep->forget_told = 1;
-	ep->queued = 0;
+	queued_sub(c, ep, ep->queued);
 	for (uint64_t i = 0; i < count; i++) {
 		struct delivery *d =
 			custody_renumber(c, old[(old_base + i) & (old_cap - 1)], ep, ep->next_q);
 
 		queue_push(ep, d);
-		ep->queued += d->len;
+		queued_add(c, ep, d->len);
 	}
 	free(old);
 	endpoint_pump(c, ep);
 }
 
+/* Everything up to here may be counted as handled (CUSTODY 1, 3). */
+static uint64_t endpoint_safe_n(const struct endpoint *ep)
+{
+	if (list_empty(&ep->unsafe))
+		return ep->seen_n;
+	return list_entry(list_first(&ep->unsafe), struct custody_entry, unsafe)->origin_n - 1;
+}
+
 static void report(struct custody *c, struct endpoint *ep)
 {
+	uint64_t held_n;
 	struct link *l;
 
-	if (ep->former && ep->owner)
-		endpoint_tell_former(c, ep);
+	if (!list_empty(&ep->formers) || ep->shelved || ep->resumed_seq)
+		formers_tell(c, ep);
 	if (!ep->owner)
 		return;
 	l = ep->owner->link;
-	if (ep->seen_n != ep->held_told && !c->restoring) {
-		ep->held_told = ep->seen_n;
-		link_put_held(l, &(struct msg_held){ep->sid, ep->seen_n});
+	held_n = endpoint_safe_n(ep);
+	if (held_n != ep->held_told && !c->restoring) {
+		ep->held_told = held_n;
+		link_put_held(l, &(struct msg_held){ep->sid, held_n});
 	}
 	if (ep->base_q != ep->forget_told) {
 		ep->forget_told = ep->base_q;

@@ -9,6 +9,7 @@ int main(int argc, char **argv)
 			"sessions.",
 		.init = router_init,
 		.deinit = router_deinit,
+		.drain = router_drain,
 		.on_reload = router_reload,
 		.on_instance = router_on_instance,
 	};

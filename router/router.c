@@ -7,8 +7,10 @@
 #include "net/loop.h"
 #include "proc/version.h"
 #include "router/router_types.h"
+#include "router/shelf.h"
 
-#define TICK_MS 50
+#define TICK_MS	      50
+#define DRAIN_DISK_MS 2000 /* a stop does not wait longer for the disk */
 
 static void on_peer_up(void *arg, struct hub_peer *hp, bool fresh)
 {
@@ -34,6 +36,7 @@ static void on_peer_dead(void *arg, struct hub_peer *hp)
 		return;
 	barrier_forget(r, p);
 	resume_forget(r, p);
+	suspects_leave(r->suspects, hub_peer_link(hp), loop_now(r->loop));
 	store_ops_forget(r->store, hub_peer_link(hp));
 	if (hub_peer_roles(hp) == IPC_STORE)
 		store_ops_attach(r->store, NULL);
@@ -48,7 +51,7 @@ static void on_record(void *arg, struct hub_peer *hp, uint16_t type, struct slic
 	struct router *r = arg;
 	struct router_peer *p = hub_peer_data(hp);
 
-	if (r->barrier && !barrier_takes(type, body))
+	if (r->barrier && !barrier_takes(r, type, body))
 		barrier_keep(r, p, type, body);
 	else
 		router_record(r, p, type, body);
@@ -73,6 +76,7 @@ static void on_turn(void *arg)
 	struct router *r = arg;
 
 	custody_turn(r->custody);
+	shelf_flush(r);
 }
 
 static void on_tick(void *arg)
@@ -81,20 +85,37 @@ static void on_tick(void *arg)
 
 	barrier_check(r, loop_now(r->loop));
 	store_ops_tick(r->store, loop_now(r->loop));
+	suspects_check(r->suspects, loop_now(r->loop));
 	resume_check(r);
-	if (++r->ticks % (1000 / TICK_MS) == 0)
-		resume_expire(r);
+	if (r->drain_until.us && (shelf_synced(r->shelf) == shelf_last(r->shelf) ||
+				  monotime_before(r->drain_until, loop_now(r->loop))))
+		proc_drained(r->proc);
+	if (++r->ticks % (1000 / TICK_MS) != 0 || r->barrier)
+		return;
+	resume_expire(r);
+	session_tick(r->sessions, loop_now(r->loop));
+	shelf_tick(r);
 }
 
 static void configure(struct router *r)
 {
 	const struct config *cfg = proc_config(r->proc);
 
+	custody_set_limits(r->custody, (struct custody_limits){
+					       .flight = (size_t)cfg->router_flight_bytes,
+					       .queue = (size_t)cfg->router_queue_bytes,
+					       .domain = (size_t)cfg->router_domain_queue_bytes,
+					       .total = (size_t)cfg->router_total_queue_bytes,
+					       .memory = (size_t)cfg->router_spool_memory_bytes,
+					       .spool = (size_t)cfg->router_session_spool_bytes,
+				       });
 	session_configure(r->sessions,
 			  &(struct session_config){
 				  .domains = (const char *const *)cfg->domains,
 				  .sessions_per_user = (unsigned int)cfg->router_sessions_per_user,
 				  .resource_conflict = cfg->router_resource_conflict,
+				  .presence_grace_s = (unsigned int)cfg->router_presence_grace,
+				  .reconnect_grace_s = (unsigned int)cfg->router_reconnect_grace,
 				  .software_name = "Roundhouse",
 				  .software_version = ROUNDHOUSE_VERSION,
 			  });
@@ -103,23 +124,20 @@ static void configure(struct router *r)
 enum err router_init(struct proc *proc, void **state)
 {
 	struct router *r = xcalloc(1, sizeof(*r));
-	const struct config *cfg = proc_config(proc);
 
 	r->proc = proc;
+	r->abort_id = getenv("ROUNDHOUSE_DEBUG_ABORT_ID");
 	r->loop = proc_loop(proc);
 	r->hub = hub_open(r->loop, "run/bus/router", &hub_events, r);
-	r->custody = custody_new(hub_boot(r->hub),
-				 (struct custody_limits){
-					 .flight = (size_t)cfg->router_flight_bytes,
-					 .queue = (size_t)cfg->router_queue_bytes,
-				 },
-				 on_undelivered, r);
+	r->custody = custody_new(hub_boot(r->hub), (struct custody_limits){0}, on_undelivered, r);
 	r->routes = route_table_new();
 	r->sessions = session_new(&router_host, r);
 	r->store = store_ops_new(hub_boot(r->hub));
 	configure(r);
 	list_init(&r->resumes);
+	r->suspects = suspects_new();
 	barrier_start(r);
+	shelf_start(r);
 	r->turn = loop_hook_new(r->loop, on_turn, r);
 	r->tick = loop_timer_new(r->loop, on_tick, r);
 	loop_timer_set(r->tick, TICK_MS, TICK_MS);
@@ -144,17 +162,29 @@ void router_deinit(void *state)
 	struct router *r = state;
 
 	custody_turn(r->custody);
+	shelf_flush(r);
 	loop_hook_free(&r->turn);
 	loop_timer_free(&r->tick);
 	barrier_end(r);
 	resume_forget(r, NULL);
 	store_ops_free(&r->store);
+	suspects_free(&r->suspects);
 	session_free(&r->sessions);
 	custody_free(&r->custody);
+	shelf_end(r);
 	route_table_free(&r->routes);
 	peers_free(r);
 	hub_close(&r->hub);
 	free(r);
+}
+
+/* What only the router holds is on disk, then it stops: links keep the rest for the next one. */
+void router_drain(void *state)
+{
+	struct router *r = state;
+
+	if (!r->drain_until.us)
+		r->drain_until = monotime_add_ms(loop_now(r->loop), DRAIN_DISK_MS);
 }
 
 void router_reload(void *state, const struct config *old)

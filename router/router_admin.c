@@ -5,6 +5,7 @@
 #include "ipc/stanza_kinds.h"
 #include "net/loop.h"
 #include "router/router_types.h"
+#include "router/shelf.h"
 
 static void reply(struct router_peer *p, uint64_t req, enum err status, const struct str *text)
 {
@@ -58,24 +59,36 @@ static void router_stats(struct router *r, struct str *out)
 	struct str s = STR_INIT;
 	uint64_t in = b->accepted + b->announced + b->generated;
 	uint64_t done = b->held;
+	struct slice name;
+	size_t it = 0, queued;
 
 	for (int how = SETTLED_DELIVERED; how <= SETTLED_DISCARDED; how++)
 		done += b->settled[how];
-	str_addf(
-		&s,
-		"accepted=%llu announced=%llu generated=%llu delivered=%llu stored=%llu "
-		"bounced=%llu consumed=%llu discarded=%llu held=%llu held_bytes=%llu repeats=%llu ",
-		(unsigned long long)b->accepted, (unsigned long long)b->announced,
-		(unsigned long long)b->generated, (unsigned long long)b->settled[SETTLED_DELIVERED],
-		(unsigned long long)b->settled[SETTLED_STORED],
-		(unsigned long long)b->settled[SETTLED_BOUNCED],
-		(unsigned long long)b->settled[SETTLED_CONSUMED],
-		(unsigned long long)b->settled[SETTLED_DISCARDED], (unsigned long long)b->held,
-		(unsigned long long)b->held_bytes, (unsigned long long)b->repeats);
 	str_addf(&s,
-		 "difference=%llu sessions=%zu store_pending=%zu spoofs=%llu unknown_session=%llu",
+		 "accepted=%llu announced=%llu generated=%llu delivered=%llu stored=%llu "
+		 "bounced=%llu consumed=%llu discarded=%llu held=%llu held_bytes=%llu "
+		 "queued_bytes=%llu paged_bytes=%llu repeats=%llu ",
+		 (unsigned long long)b->accepted, (unsigned long long)b->announced,
+		 (unsigned long long)b->generated,
+		 (unsigned long long)b->settled[SETTLED_DELIVERED],
+		 (unsigned long long)b->settled[SETTLED_STORED],
+		 (unsigned long long)b->settled[SETTLED_BOUNCED],
+		 (unsigned long long)b->settled[SETTLED_CONSUMED],
+		 (unsigned long long)b->settled[SETTLED_DISCARDED], (unsigned long long)b->held,
+		 (unsigned long long)b->held_bytes, (unsigned long long)b->queued,
+		 (unsigned long long)b->paged, (unsigned long long)b->repeats);
+	while (custody_next_domain(r->custody, &it, &name, &queued))
+		str_addf(&s, "queued_bytes:%.*s=%zu ", SLICE_ARG(name), queued);
+	str_addf(&s,
+		 "difference=%llu sessions=%zu shelf_sessions=%zu shelf_behind=%llu "
+		 "shelf_bytes_behind=%zu store_pending=%zu store_suspects=%llu "
+		 "store_quarantined=%llu spoofs=%llu unknown_session=%llu",
 		 (unsigned long long)(in > done ? in - done : done - in),
-		 session_count(r->sessions), store_ops_pending(r->store),
+		 session_count(r->sessions), custody_shelved_sessions(r->custody),
+		 (unsigned long long)(shelf_last(r->shelf) - shelf_synced(r->shelf)),
+		 shelf_waiting(r->shelf), store_ops_pending(r->store),
+		 (unsigned long long)store_ops_books(r->store)->suspects,
+		 (unsigned long long)store_ops_books(r->store)->quarantined,
 		 (unsigned long long)r->spoofs, (unsigned long long)r->dropped);
 	stats_line(out, "router", str_slice(&s));
 	str_clear(&s);

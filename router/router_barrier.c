@@ -1,9 +1,11 @@
 /*
  * router_barrier - a starting router takes announcements only: it routes nothing until every
  * connection manager that the supervisor calls alive has announced its sessions and sent its
- * unsettled stanzas again, or announce_wait is over (CUSTODY 5). What comes in meanwhile is kept in
- * order; but of a session that was resumed on a second cm both may hold stanzas: those are handled
- * first, in the order of their numbers.
+ * unsettled stanzas again, or announce_wait is over (CUSTODY 5). One that is linked and has not
+ * said everything is waited for ten times as long: without it resends would be judged as if its
+ * sessions were not there. What comes in meanwhile is kept in order; but of a session that was
+ * resumed on a second cm both may hold stanzas: those are handled first, in the order of their
+ * numbers.
  */
 #include <stdlib.h>
 
@@ -15,6 +17,7 @@
 #include "net/loop.h"
 #include "router/router_types.h"
 
+#define LATEST	  10  /* announce_waits for one that is linked, but has not said everything */
 #define SETTLE_MS 100 /* the supervisor needs a moment to say who is alive */
 
 struct kept {
@@ -31,15 +34,19 @@ void barrier_start(struct router *r)
 	r->started = loop_now(r->loop);
 }
 
-bool barrier_takes(uint16_t type, struct slice body)
+bool barrier_takes(const struct router *r, uint16_t type, struct slice body)
 {
 	struct msg_bind bind;
+
+	if (type == MSG_STORE || type == MSG_STORED || type == MSG_ADMIN)
+		return true;
+	if (r->shelf_loading)
+		return false;
 
 	/* A domain is not contended for, and who sends to it again must find it. */
 	if (type == MSG_BIND)
 		return msg_bind_get(body, &bind) == ERR_OK && bind.kind == SESSION_DOMAIN;
-	return type == MSG_ANNOUNCE || type == MSG_ANNOUNCE_HAVE || type == MSG_ANNOUNCE_END ||
-	       type == MSG_STORE || type == MSG_STORED || type == MSG_ADMIN;
+	return type == MSG_ANNOUNCE || type == MSG_ANNOUNCE_HAVE || type == MSG_ANNOUNCE_END;
 }
 
 void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct slice body)
@@ -49,7 +56,7 @@ void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct
 	k->peer = p;
 	k->type = type;
 	k->body = blob_new(body.data, body.len);
-	if (type == MSG_RESEND_END)
+	if (type == MSG_RESEND_END || type == MSG_SUSPECT)
 		p->all_in = true;
 	list_append(&r->waiting, &k->link);
 }
@@ -59,6 +66,19 @@ static void kept_free(struct kept *k)
 	list_remove(&k->link);
 	blob_unref(&k->body);
 	free(k);
+}
+
+void barrier_loaded(struct router *r)
+{
+	r->shelf_loading = false;
+	list_each_safe (it, &r->waiting) {
+		struct kept *k = list_entry(it, struct kept, link);
+
+		if (!barrier_takes(r, k->type, blob_slice(k->body)))
+			continue;
+		router_record(r, k->peer, k->type, blob_slice(k->body));
+		kept_free(k);
+	}
 }
 
 void barrier_forget(struct router *r, const struct router_peer *p)
@@ -71,8 +91,9 @@ void barrier_forget(struct router *r, const struct router_peer *p)
 	}
 }
 
-/* How many connection managers are alive, and their resends have not yet (come | been handled)? */
-static unsigned int missing(const struct router *r, bool handled)
+/* How many connection managers are alive, and their resends have not yet (come | been handled)?
+ * here: only those who have a link, so that they are seen to be on their way. */
+static unsigned int missing(const struct router *r, bool handled, bool here)
 {
 	const char *instance, *service;
 	struct hub_peer *hp;
@@ -82,7 +103,7 @@ static unsigned int missing(const struct router *r, bool handled)
 	while (hub_next(r->hub, &it, &instance, &service, &hp)) {
 		const struct router_peer *p = hp ? hub_peer_data(hp) : NULL;
 
-		if (codec_role(slice_str(service)) == IPC_CM &&
+		if (codec_role(slice_str(service)) == IPC_CM && (p || !here) &&
 		    (!p || !(handled ? p->resent : p->all_in)))
 			count++;
 	}
@@ -113,6 +134,8 @@ static void find_shared(struct router *r, struct map64 *shared)
 {
 	uint64_t sid, n;
 
+	list_each (it, &r->shelf_rows)
+		map64_put(shared, list_entry(it, struct shelf_row, link)->sid, r);
 	list_each (it, &r->waiting) {
 		struct kept *k = list_entry(it, struct kept, link);
 
@@ -124,8 +147,23 @@ static void find_shared(struct router *r, struct map64 *shared)
 
 struct numbered {
 	uint64_t n;
-	struct kept *kept;
+	struct kept *kept;     /* or */
+	struct shelf_row *row; /* of the shelf */
 };
+
+struct numbered_list {
+	struct numbered *items;
+	size_t count, cap;
+};
+
+static void add_numbered(struct numbered_list *l, struct numbered item)
+{
+	if (l->count == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->items = xrealloc(l->items, l->cap * sizeof(*l->items));
+	}
+	l->items[l->count++] = item;
+}
 
 static int by_number(const void *a, const void *b)
 {
@@ -134,43 +172,52 @@ static int by_number(const void *a, const void *b)
 	return x->n < y->n ? -1 : x->n > y->n;
 }
 
+static void handle_numbered(struct router *r, const struct numbered *item)
+{
+	if (item->row) {
+		router_shelved_stanza(r, item->row);
+		shelf_row_free(item->row);
+	} else {
+		router_record(r, item->kept->peer, item->kept->type, blob_slice(item->kept->body));
+		kept_free(item->kept);
+	}
+}
+
+/* What the shelf holds of a session is there for the same reason, and handled with it. */
 static size_t shared_first(struct router *r)
 {
-	struct numbered *list = NULL;
-	size_t count = 0, cap = 0;
+	struct numbered_list l = {0};
 	struct map64 shared;
 	uint64_t sid, n;
 
 	map64_init(&shared);
 	find_shared(r, &shared);
+	list_each (it, &r->shelf_rows) {
+		struct shelf_row *row = list_entry(it, struct shelf_row, link);
+
+		add_numbered(&l, (struct numbered){.n = row->n, .row = row});
+	}
 	list_each (it, &r->waiting) {
 		struct kept *k = list_entry(it, struct kept, link);
 
-		if (!shared.count || !stanza_number(k, &sid, &n) || !map64_find(&shared, sid))
-			continue;
-		if (count == cap) {
-			cap = cap ? cap * 2 : 64;
-			list = xrealloc(list, cap * sizeof(*list));
-		}
-		list[count++] = (struct numbered){n, k};
+		if (shared.count && stanza_number(k, &sid, &n) && map64_find(&shared, sid))
+			add_numbered(&l, (struct numbered){.n = n, .kept = k});
 	}
-	if (count)
-		qsort(list, count, sizeof(*list), by_number);
-	for (size_t i = 0; i < count; i++) {
-		struct kept *k = list[i].kept;
-
-		router_record(r, k->peer, k->type, blob_slice(k->body));
-		kept_free(k);
-	}
-	free(list);
+	if (l.count)
+		qsort(l.items, l.count, sizeof(*l.items), by_number);
+	for (size_t i = 0; i < l.count; i++)
+		handle_numbered(r, &l.items[i]);
+	free(l.items);
 	map64_clear(&shared);
-	return count;
+	return l.count;
 }
 
 static void lift(struct router *r, unsigned int late)
 {
-	size_t kept = shared_first(r);
+	size_t kept;
 
+	shelf_answers(r);
+	kept = shared_first(r);
 	r->barrier = false;
 	while (!list_empty(&r->waiting)) {
 		struct kept *k = list_entry(list_first(&r->waiting), struct kept, link);
@@ -186,16 +233,18 @@ static void lift(struct router *r, unsigned int late)
 void barrier_check(struct router *r, struct monotime now)
 {
 	uint64_t waited = monotime_ms_between(r->started, now);
-	bool overdue = waited >= (uint64_t)proc_config(r->proc)->router_announce_wait;
+	uint64_t wait = (uint64_t)proc_config(r->proc)->router_announce_wait;
 	unsigned int late;
 
-	if (r->barrier) {
-		late = missing(r, false);
-		if (overdue || (late == 0 && waited >= SETTLE_MS))
+	if (r->barrier && !r->shelf_loading) {
+		late = missing(r, false, false);
+		if ((late == 0 && waited >= SETTLE_MS) || waited >= LATEST * wait ||
+		    (waited >= wait && missing(r, false, true) == 0))
 			lift(r, late);
 	}
 	if (r->restoring && !r->barrier &&
-	    ((missing(r, true) == 0 && !session_catching_up(r->sessions)) || waited > 60000)) {
+	    ((missing(r, true, false) == 0 && !session_catching_up(r->sessions)) ||
+	     waited > 60000)) {
 		r->restoring = false;
 		custody_restored(r->custody);
 	}

@@ -6,6 +6,7 @@
 #include "ipc/stanza_kinds.h"
 #include "net/loop.h"
 #include "router/router_types.h"
+#include "router/shelf.h"
 
 static struct endpoint *open_endpoint(struct router *r, uint64_t sid)
 {
@@ -117,7 +118,7 @@ static void host_blob(void *ctx, uint64_t sid, struct slice blob)
 	struct endpoint *ep = open_endpoint(r, sid);
 
 	if (ep)
-		endpoint_set_blob(ep, blob);
+		endpoint_set_blob(r->custody, ep, blob);
 	if (ep && !endpoint_detached(ep))
 		link_put_blob(owner_link(r, ep), &(struct msg_blob){sid, endpoint_epoch(ep), blob});
 }
@@ -165,6 +166,19 @@ static uint64_t host_originate(void *ctx, uint64_t sid, uint64_t origin_sid, uin
 	return sid;
 }
 
+static void host_lost(void *ctx, uint64_t sid, struct slice full, struct slice blob,
+		      uint32_t seconds)
+{
+	shelf_lost(ctx, sid, full, blob, seconds);
+}
+
+static void host_lost_over(void *ctx, uint64_t sid)
+{
+	struct router *r = ctx;
+
+	shelf_del(r->shelf, sid, SHELF_LOST, 1);
+}
+
 const struct session_host router_host = {
 	.deliver = host_deliver,
 	.answer = host_answer,
@@ -181,4 +195,6 @@ const struct session_host router_host = {
 	.origin = host_origin,
 	.originate = host_originate,
 	.noted = host_noted,
+	.lost = host_lost,
+	.lost_over = host_lost_over,
 };

@@ -2,11 +2,15 @@
  * router_records - one small function per record from a service; the table at the foot is the
  * table of contents.
  */
+#include <stdlib.h>
+
+#include "base/blob.h"
 #include "base/log.h"
 #include "ipc/link.h"
 #include "ipc/stanza_kinds.h"
 #include "net/loop.h"
 #include "router/router_types.h"
+#include "router/shelf.h"
 
 typedef void record_fn(struct router *r, struct router_peer *p, struct slice body);
 
@@ -65,6 +69,15 @@ static struct slice domain_of(struct slice jid)
 	return jid;
 }
 
+void router_endpoint_added(struct router *r, struct endpoint *ep)
+{
+	struct slice domain = domain_of(endpoint_jid(ep));
+
+	for (char **d = proc_config(r->proc)->router_durable_domains; *d; d++)
+		if (slice_is(domain, *d))
+			endpoint_set_durable(ep);
+}
+
 /* Two cms may announce one session: it was resumed on the second. The highest epoch has it. */
 static struct endpoint *announced_endpoint(struct router *r, struct router_peer *p,
 					   const struct msg_announce *m)
@@ -83,47 +96,63 @@ static struct endpoint *announced_endpoint(struct router *r, struct router_peer 
 		loser = endpoint_owner(ep) ? endpoint_owner(ep) : endpoint_former(ep);
 		loser_epoch = endpoint_epoch(ep);
 		loser_state = endpoint_state(ep);
-		session_unbind(r->sessions, m->sid, slice_str("announced by a newer owner"),
-			       loop_now(r->loop));
-		endpoint_supersede(r->custody, ep, m->base_q);
+		session_detached(r->sessions, m->sid, loop_now(r->loop));
+		ep = endpoint_supersede(r->custody, ep, p->custody, m);
+	} else {
+		ep = endpoint_add(r->custody, p->custody, m->sid, m->epoch, m->kind, m->base_q,
+				  m->jid);
 	}
-	ep = endpoint_add(r->custody, p->custody, m->sid, m->epoch, m->kind, m->base_q, m->jid);
+	router_endpoint_added(r, ep);
 	if (loser)
 		endpoint_beat(r->custody, ep, loser, loser_epoch, loser_state);
 	endpoint_restore(r->custody, ep, m);
 	return ep;
 }
 
+enum err router_announce(struct router *r, const struct msg_announce *m)
+{
+	/* It is over, and somebody else has its address already: there is nothing to tell. */
+	if (m->kind == SESSION_CLIENT && m->state == SESSION_ENDED &&
+	    session_find(r->sessions, m->jid))
+		return ERR_OK;
+	if (m->state == SESSION_MOVED)
+		return ERR_OK; /* who has it announces it */
+	if (m->kind == SESSION_DOMAIN)
+		return m->state == SESSION_ENDED ? ERR_OK
+						 : route_table_bind(r->routes, m->jid, m->sid);
+	return session_announce(r->sessions, m->sid, m->jid, m->conn, m->addr, m->blob,
+				loop_now(r->loop));
+}
+
 static void on_announce(struct router *r, struct router_peer *p, struct slice body)
 {
-	struct monotime now = loop_now(r->loop);
 	struct msg_announce m;
 	struct endpoint *ep;
 	enum err e;
 
-	if (msg_announce_get(body, &m) != ERR_OK) {
+	if (msg_announce_get(body, &m) != ERR_OK || !custody_announce_is_sane(&m)) {
 		bad_record(p, "ANNOUNCE");
 		return;
 	}
 	ep = announced_endpoint(r, p, &m);
 	if (!ep)
 		return;
-	if (m.kind == SESSION_DOMAIN)
-		e = m.state == SESSION_ENDED ? ERR_OK : route_table_bind(r->routes, m.jid, m.sid);
-	else
-		e = session_announce(r->sessions, m.sid, m.jid, m.conn, m.addr, m.blob, now);
+	e = router_announce(r, &m);
 	if (e != ERR_OK) {
 		link_put_close(hub_peer_link(p->hub),
 			       &(struct msg_close){m.sid, m.epoch, slice_str("conflict"),
 						   slice_str("another session has this address")});
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
-	} else if (m.state == SESSION_ENDED) {
-		if (m.kind == SESSION_CLIENT)
+	} else if (m.state == SESSION_ENDED || m.state == SESSION_MOVED) {
+		if (m.kind == SESSION_CLIENT && m.state == SESSION_ENDED)
 			session_unbind(r->sessions, m.sid,
-				       slice_str("ended while the router was away"), now);
+				       slice_str("ended while the router was away"),
+				       loop_now(r->loop));
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
 	} else if (m.state == SESSION_DETACHED) {
 		endpoint_announced_detached(ep);
+		if (m.kind == SESSION_CLIENT)
+			session_detached(r->sessions, m.sid, loop_now(r->loop));
 	}
 }
 
@@ -159,7 +188,6 @@ static void on_announce_end(struct router *r, struct router_peer *p, struct slic
 	custody_peer_each(p->custody, detach_announced, r);
 	if (m.count)
 		log_info(hub_peer_instance(p->hub), "event=announced sessions=%u", m.count);
-	barrier_check(r, loop_now(r->loop));
 }
 
 static void unbind_ended(void *ctx, struct endpoint *ep)
@@ -174,7 +202,18 @@ static void on_resend_end(struct router *r, struct router_peer *p, struct slice 
 {
 	(void)body;
 	p->all_in = p->resent = true;
+	suspects_leave(r->suspects, hub_peer_link(p->hub), loop_now(r->loop));
 	custody_peer_each(p->custody, unbind_ended, r);
+}
+
+static void on_suspect(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_suspect m;
+
+	if (msg_suspect_get(body, &m) != ERR_OK)
+		bad_record(p, "SUSPECT");
+	else
+		suspects_ask(r->suspects, hub_peer_link(p->hub), &m, loop_now(r->loop));
 }
 
 static void bind_domain(struct router *r, struct router_peer *p, const struct msg_bind *m)
@@ -219,7 +258,7 @@ static void on_bind(struct router *r, struct router_peer *p, struct slice body)
 		bind_domain(r, p, &m);
 		return;
 	}
-	endpoint_add(r->custody, p->custody, m.sid, 1, m.kind, 1, m.jid);
+	router_endpoint_added(r, endpoint_add(r->custody, p->custody, m.sid, 1, m.kind, 1, m.jid));
 	session_bind(r->sessions, m.sid, m.jid, m.resource, m.conn, m.addr, loop_now(r->loop));
 }
 
@@ -228,6 +267,8 @@ static void session_over(struct router *r, struct endpoint *ep, struct slice rea
 {
 	if (endpoint_kind(ep) == SESSION_DOMAIN)
 		route_table_unbind(r->routes, endpoint_sid(ep));
+	else if (slice_is(reason, "system-shutdown")) /* it is expected back (CUSTODY 4) */
+		session_lost(r->sessions, endpoint_sid(ep), reason, 0, loop_now(r->loop));
 	else
 		session_unbind(r->sessions, endpoint_sid(ep), reason, loop_now(r->loop));
 }
@@ -250,24 +291,23 @@ static void on_unbind(struct router *r, struct router_peer *p, struct slice body
 	endpoint_unbound(r->custody, ep);
 }
 
-struct ending {
-	struct router *router;
-	const char *reason;
-};
-
-static void end_session(void *ctx, struct endpoint *ep)
+static void session_without_cm(void *ctx, struct endpoint *ep)
 {
-	struct ending *e = ctx;
+	struct router *r = ctx;
+	struct monotime now = loop_now(r->loop);
 
-	if (endpoint_kind(ep) == SESSION_CLIENT && !endpoint_ended(ep) && !endpoint_can_resume(ep))
-		session_over(e->router, ep, slice_str("its connection manager died"));
+	if (endpoint_kind(ep) != SESSION_CLIENT || endpoint_ended(ep))
+		return;
+	if (endpoint_can_resume(ep))
+		session_detached(r->sessions, endpoint_sid(ep), now);
+	else
+		session_lost(r->sessions, endpoint_sid(ep),
+			     slice_str("its connection manager died"), 0, now);
 }
 
 void router_peer_sessions_end(struct router *r, struct router_peer *p, const char *reason)
 {
-	struct ending e = {r, reason};
-
-	custody_peer_each(p->custody, end_session, &e);
+	custody_peer_each(p->custody, session_without_cm, r);
 	custody_peer_dead(r->custody, &p->custody, reason, loop_now(r->loop));
 }
 
@@ -296,23 +336,65 @@ static bool route_onward(struct router *r, struct custody_entry *e, struct slice
 	return true;
 }
 
+/* What the server itself answers is asked again; for all others that answer was an error. */
+static bool answer_again(struct router *r, struct custody_entry *e, const struct msg_stanza *m)
+{
+	if (m->kind == STANZA_IQ && (!m->to.len || !memchr(m->to.data, '/', m->to.len)))
+		return false;
+	session_bounce(r->sessions, m->sid, e, m, "service-unavailable", loop_now(r->loop));
+	return true;
+}
+
+/* Before this router started. */
+static bool was_answered(struct router *r, struct custody_entry *e, struct endpoint *ep,
+			 const struct msg_stanza *m)
+{
+	enum custody_answered answered =
+		ep ? custody_was_answered(r->custody, e, ep) : ANSWERED_NOT;
+
+	return answered == ANSWERED || (answered == ANSWERED_AGAIN && answer_again(r, e, m));
+}
+
+/* ep is NULL for a stanza of the shelf whose session is over. */
 static void handle_stanza(struct router *r, struct endpoint *ep, struct custody_entry *e,
 			  const struct msg_stanza *m)
 {
-	bool domain = endpoint_kind(ep) == SESSION_DOMAIN;
-	struct slice from = domain ? m->from : endpoint_jid(ep);
+	bool client = ep && endpoint_kind(ep) == SESSION_CLIENT;
+	struct slice from = client ? endpoint_jid(ep) : m->from;
 	struct monotime now = loop_now(r->loop);
 
-	if (custody_was_delivered(r->custody, m->sid, m->n))
-		custody_conclude(e, SETTLED_DELIVERED);
-	else if (custody_was_answered(r->custody, e, ep))
+	if (r->abort_id && slice_is(m->id, r->abort_id))
+		abort();
+	if (custody_was_delivered(r->custody, e) || was_answered(r, e, ep, m))
 		return;
-	else if (m->to.len && route_onward(r, e, from, m))
-		return;
-	else if (domain || endpoint_ended(ep))
+	if (m->to.len && route_onward(r, e, from, m))
+		; /* a domain of another service */
+	else if (!client || endpoint_ended(ep))
 		session_stanza_from(r->sessions, from, e, m, now);
 	else
 		session_stanza(r->sessions, m->sid, e, m, now);
+	custody_keep(e, m, from);
+}
+
+void router_shelved_stanza(struct router *r, const struct shelf_row *row)
+{
+	struct slice in = blob_slice(row->body), body;
+	struct custody_entry *e;
+	struct msg_stanza m;
+	uint16_t type;
+
+	if (codec_next(&in, &type, &body) != ERR_OK || type != MSG_STANZA ||
+	    msg_stanza_get(body, &m) != ERR_OK) {
+		log_err("shelf", "event=bad_row sid=%016llx n=%llu", (unsigned long long)row->sid,
+			(unsigned long long)row->n);
+		shelf_del(r->shelf, row->sid, SHELF_STANZA, row->n);
+		return;
+	}
+	e = custody_accept_shelved(r->custody, row->sid, row->n, body.len);
+	if (!e)
+		return;
+	handle_stanza(r, endpoint_find(r->custody, row->sid), e, &m);
+	custody_handled(r->custody, e);
 }
 
 /* Who was the owner of a session when it was resumed elsewhere still holds what it had accepted,
@@ -385,7 +467,8 @@ static void on_refused(struct router *r, struct router_peer *p, struct slice bod
 	e = ep ? custody_accept(r->custody, p->custody, ep, m.n, body.len, !p->resent) : NULL;
 	if (!e)
 		return;
-	if (!custody_was_answered(r->custody, e, ep))
+	if (!custody_was_delivered(r->custody, e) &&
+	    custody_was_answered(r->custody, e, ep) != ANSWERED)
 		session_refuse(r->sessions, e, &m, loop_now(r->loop));
 	custody_handled(r->custody, e);
 }
@@ -506,6 +589,7 @@ static record_fn *const handlers[] = {
 	[MSG_ANNOUNCE_HAVE] = on_announce_have,
 	[MSG_ANNOUNCE_END] = on_announce_end,
 	[MSG_RESEND_END] = on_resend_end,
+	[MSG_SUSPECT] = on_suspect,
 	[MSG_BIND] = on_bind,
 	[MSG_UNBIND] = on_unbind,
 	[MSG_STANZA] = on_stanza,

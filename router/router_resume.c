@@ -77,13 +77,20 @@ static bool try_resume(struct router *r, struct pending *w)
 		custody_peer_former(endpoint_owner(ep), endpoint_sid(ep));
 		endpoint_detach(r->custody, ep, now);
 	}
-	if (endpoint_resume(r->custody, ep, w->peer->custody, w->request, w->h) != ERR_OK)
+	/* What <resumed h/> covers is synced first (CUSTODY 7): a disk that hangs shall not keep
+	 * everybody out. */
+	if (!endpoint_is_secured(r->custody, ep) && waited < RESUME_WAIT_MS)
+		return false;
+	if (endpoint_resume(r->custody, ep, w->peer->custody, w->request, w->h) != ERR_OK) {
 		refuse(w->peer, w->request, "undefined-condition",
 		       "h acknowledges more than was sent");
-	else
+	} else {
+		session_resumed(r->sessions, endpoint_sid(ep), slice_str(w->conn),
+				slice_str(w->addr), now);
 		log_info(w->conn, "event=session_resumed jid=%s sid=%016llx epoch=%llu queued=%zu",
 			 log_quote(endpoint_jid(ep)), (unsigned long long)endpoint_sid(ep),
 			 (unsigned long long)endpoint_epoch(ep), endpoint_queued(ep));
+	}
 	return true;
 }
 
@@ -142,6 +149,7 @@ void resume_detached(struct router *r, struct endpoint *ep, struct slice reason)
 		 log_quote(endpoint_jid(ep)), (unsigned long long)endpoint_sid(ep),
 		 endpoint_max_s(ep), log_quote(reason));
 	endpoint_detach(r->custody, ep, loop_now(r->loop));
+	session_detached(r->sessions, endpoint_sid(ep), loop_now(r->loop));
 	resume_check(r);
 }
 

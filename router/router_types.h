@@ -12,6 +12,7 @@
 #include "router/custody.h"
 #include "router/route_table.h"
 #include "router/store_ops.h"
+#include "router/suspects.h"
 #include "session/session.h"
 
 struct loop_hook;
@@ -33,17 +34,27 @@ struct router {
 	struct route_table *routes;
 	struct session_manager *sessions;
 	struct store_ops *store;
+	struct suspects *suspects; /* who may send one (CUSTODY 11) */
+	struct shelf *shelf;
 	struct loop_hook *turn;
 	struct loop_timer *tick;
 
 	/* A starting router takes announcements only (CUSTODY 5). */
 	bool barrier;
+	bool shelf_loading;	/* nor those, before it knows who is away */
+	struct list shelf_rows; /* loaded, and not yet handled (router_shelf.c) */
+	struct monotime shelf_retry;
+	bool shelf_failed;
+	unsigned int fetching; /* rows that were asked for */
+	struct monotime fetch_retry;
 	bool restoring; /* until every resend is in */
 	struct monotime started;
 	struct list resumes; /* RESUME requests that wait (router_resume.c) */
 	unsigned int ticks;
-	struct list waiting; /* records kept until the barrier is over, in order */
+	struct monotime drain_until; /* 0 = it is not told to stop */
+	struct list waiting;	     /* records kept until the barrier is over, in order */
 
+	const char *abort_id; /* tests: the stanza with this id kills the router (CUSTODY 11) */
 	uint64_t spoofs;
 	uint64_t stale; /* records of an older epoch */
 	uint64_t dropped;
@@ -51,6 +62,8 @@ struct router {
 
 /* router_records.c: the dispatch table. */
 void router_record(struct router *r, struct router_peer *p, uint16_t type, struct slice body);
+/* What the configuration says of the domain of ep. */
+void router_endpoint_added(struct router *r, struct endpoint *ep);
 /* Ends every session of a domain or client whose cm has died, and judges what it had. */
 void router_peer_sessions_end(struct router *r, struct router_peer *p, const char *reason);
 
@@ -62,9 +75,33 @@ void resume_check(struct router *r);				   /* those that had to wait */
 void resume_forget(struct router *r, const struct router_peer *p); /* NULL = all */
 void resume_expire(struct router *r); /* whoever did not come back in time */
 
+/* router_shelf.c: the shelf (router/shelf.h) and the datastore. */
+struct shelf_row {
+	struct list link;
+	uint64_t sid, n;
+	uint8_t kind;
+	struct blob *body;
+};
+void shelf_start(struct router *r); /* loads what is there, then barrier_loaded() */
+void shelf_end(struct router *r);
+void shelf_flush(struct router *r); /* once a turn */
+void shelf_tick(struct router *r);
+/* A lost session (session/session.h) keeps its presence for so many seconds. */
+void shelf_lost(struct router *r, uint64_t sid, struct slice full, struct slice blob,
+		uint32_t seconds);
+/* When the barrier is over: deliveries of the server's own; then each stanza row. */
+void shelf_answers(struct router *r);
+void shelf_row_free(struct shelf_row *row);
+
+/* router_records.c: a stanza that the shelf has held. */
+void router_shelved_stanza(struct router *r, const struct shelf_row *row);
+/* A session that is on the shelf: to its JID or domain as announced by a cm. */
+enum err router_announce(struct router *r, const struct msg_announce *m);
+
 /* router_barrier.c */
 void barrier_start(struct router *r);
-bool barrier_takes(uint16_t type,
+void barrier_loaded(struct router *r); /* the shelf: what was announced meanwhile is handled */
+bool barrier_takes(const struct router *r, uint16_t type,
 		   struct slice body); /* while it stands, these pass and all others wait */
 void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct slice body);
 void barrier_forget(struct router *r, const struct router_peer *p);

@@ -86,7 +86,7 @@ static void account_items(struct inbound *in, const struct xml_node *payload)
 		return;
 	str_adds(&out, "<query xmlns='" NS_DISCO_ITEMS "'>");
 	for (struct session *s = user_first(in->sender->user); s; s = user_after(s)) {
-		if (!registry_available(s))
+		if (!registry_shown(s))
 			continue;
 		str_adds(&out, "<item");
 		xml_out_attr(&out, "jid", s->full);

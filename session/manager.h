@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/monotime.h"
 #include "base/slice.h"
+#include "session/due.h"
 #include "session/session.h"
 
 struct session;
@@ -29,8 +30,12 @@ struct session_manager {
 	char *software_version;
 	unsigned int sessions_per_user;
 	enum resource_conflict conflict;
+	unsigned int presence_grace_s, reconnect_grace_s;
+	struct monotime now;	  /* of the last tick: for showing how long something lasts */
 	struct map users;	  /* bare JID -> struct user */
 	struct map64 sessions;	  /* sid -> struct session */
+	struct due due;		  /* detached and lost sessions whose grace ends */
+	struct list lost;	  /* struct session.all */
 	struct map roster_queues; /* bare JID -> struct roster_queue */
 	struct list roster_jobs;  /* all jobs, so that they can be orphaned at the end */
 	struct map offline_boxes; /* bare JID -> struct offline_box */

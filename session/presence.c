@@ -5,6 +5,7 @@
 #include "ipc/codec.h"
 #include "ipc/stanza_kinds.h"
 #include "session/delivery.h"
+#include "session/lost.h"
 #include "session/offline.h"
 #include "session/presence_contacts.h"
 #include "session/registry.h"
@@ -62,20 +63,28 @@ static void pass(struct session_manager *m, struct custody_entry *e, bool made, 
 		manager_deliver(m, e, sid, s);
 }
 
-/* To all available resources of u, addressed to the bare JID (RFC 6121 4.2.2, 8.5.2.1.2). */
-static unsigned int to_available(struct session_manager *m, struct custody_entry *e, bool made,
-				 const struct user *u, struct session_stanza *s)
+/* To all available resources of u but one, addressed to the bare JID (RFC 6121 4.2.2,
+ * 8.5.2.1.2). */
+static unsigned int to_others(struct session_manager *m, struct custody_entry *e, bool made,
+			      const struct user *u, const struct session *except,
+			      struct session_stanza *s)
 {
 	unsigned int given = 0;
 
 	for (struct session *r = user_first(u); r; r = user_after(r)) {
-		if (!registry_available(r))
+		if (!registry_available(r) || r == except)
 			continue;
 		s->to = u->bare;
 		pass(m, e, made, r->sid, s);
 		given++;
 	}
 	return given;
+}
+
+static unsigned int to_available(struct session_manager *m, struct custody_entry *e, bool made,
+				 const struct user *u, struct session_stanza *s)
+{
+	return to_others(m, e, made, u, NULL, s);
 }
 
 unsigned int presence_to_address(struct session_manager *m, struct custody_entry *e, bool made,
@@ -134,12 +143,9 @@ unsigned int presence_show(struct session_manager *m, struct custody_entry *e, s
 	const struct user *u = registry_user(m, bare);
 	unsigned int shown = 0;
 
-	for (struct session *s = user_first(u); s; s = user_after(s)) {
-		struct session_stanza out;
+	for (struct session *s = user_shown(u, NULL); s; s = user_shown(u, s)) {
+		struct session_stanza out = last_presence(s);
 
-		if (!registry_available(s))
-			continue;
-		out = last_presence(s);
 		if (type == TYPE_UNAVAILABLE)
 			out = (struct session_stanza){
 				.kind = STANZA_PRESENCE, .type = type, .from = s->full};
@@ -155,10 +161,11 @@ static void show_others(const struct inbound *in)
 {
 	struct session *self = in->sender;
 
-	for (struct session *o = user_first(self->user); o; o = user_after(o)) {
+	for (struct session *o = user_shown(self->user, NULL); o; o = user_shown(self->user, o)) {
 		struct session_stanza out;
 
-		if (o == self || !registry_available(o))
+		/* Nor a lost one that is over as soon as self is seen. */
+		if (o == self || (o->lost && o->heir == self->sid))
 			continue;
 		out = last_presence(o);
 		out.to = self->user->bare;
@@ -166,10 +173,24 @@ static void show_others(const struct inbound *in)
 	}
 }
 
+/* Its connection is gone and everybody knows: this one comes late, and is shown if the session is
+ * resumed. */
+static bool keep_aside(struct inbound *in, int8_t priority)
+{
+	struct session *self = in->sender;
+
+	if (!self->hidden || !self->detached)
+		return false;
+	registry_set_presence(self, &in->s, priority);
+	session_blob_emit(in->m, self);
+	reply_consume(in, "rfc6121-4.2 presence of a session that is detached");
+	return true;
+}
+
 static void broadcast_available(struct inbound *in)
 {
 	struct session *self = in->sender;
-	bool initial = !registry_available(self), took = registry_takes(self), backlog;
+	bool initial = !registry_shown(self), took = registry_takes(self), backlog;
 	int8_t priority;
 
 	if (!presence_priority(&in->s, &priority)) {
@@ -178,15 +199,22 @@ static void broadcast_available(struct inbound *in)
 			    "rfc6121-4.7.2.3 priority");
 		return;
 	}
+	if (keep_aside(in, priority))
+		return;
+	self->hidden = false;
 	registry_set_presence(self, &in->s, priority);
 	backlog = offline_wanted(in->m, self, took);
 	self->backlog |= backlog;
+	if (initial)
+		lost_replaced(in->m, self);
 	session_blob_emit(in->m, self);
 	to_available(in->m, in->e, false, self->user, &in->s);
 	if (initial)
 		show_others(in);
 	in->s.to = SLICE_NONE;
 	presence_contacts_available(in);
+	if (initial)
+		lost_succeeded(in->m, self);
 	if (backlog)
 		offline_available(in->m, self);
 }
@@ -194,15 +222,18 @@ static void broadcast_available(struct inbound *in)
 static void broadcast_unavailable(struct inbound *in)
 {
 	struct session *self = in->sender;
-	bool was_available = registry_available(self);
+	bool was_shown;
 
+	/* Its first presence, in place of one that it has inherited. */
+	lost_adopt(in->m, self);
+	was_shown = registry_shown(self);
 	/* 4.5.2: to the resource that says so as well, then it is no longer among the available. */
-	if (was_available) {
+	if (was_shown) {
 		to_available(in->m, in->e, false, self->user, &in->s);
-		registry_set_presence(self, NULL, 0);
 		presence_contacts_unavailable(in->m, in->e, self, &in->s);
 	}
-	to_targets(in->m, in->e, was_available, self, &in->s);
+	registry_set_presence(self, NULL, 0);
+	to_targets(in->m, in->e, was_shown, self, &in->s);
 	session_blob_emit(in->m, self);
 	reply_consume(in, "rfc6121-4.5 presence broadcast");
 }
@@ -211,24 +242,46 @@ void presence_gone(struct session_manager *m, struct session *s)
 {
 	struct session_stanza out = {
 		.kind = STANZA_PRESENCE, .type = TYPE_UNAVAILABLE, .from = s->full};
+	bool shown = registry_shown(s);
 
-	if (registry_available(s)) {
-		to_available(m, NULL, true, s->user, &out);
+	if (shown) {
+		to_others(m, NULL, true, s->user, s, &out);
 		presence_contacts_unavailable(m, NULL, s, &out);
 	}
-	to_targets(m, NULL, registry_available(s), s, &out);
+	to_targets(m, NULL, shown, s, &out);
+}
+
+void presence_replaced(struct session_manager *m, struct session *s, const struct session *now)
+{
+	struct session_stanza out = {
+		.kind = STANZA_PRESENCE, .type = TYPE_UNAVAILABLE, .from = s->full};
+	struct slice left = str_slice(&now->targets), to;
+
+	while (codec_get_str(&left, &to))
+		registry_target_remove(s, to);
+	to_targets(m, NULL, true, s, &out);
+}
+
+void presence_back(struct session_manager *m, struct session *s, struct monotime now)
+{
+	struct inbound in = {.m = m, .sender = s, .s = last_presence(s), .now = now};
+
+	to_others(m, NULL, true, s->user, s, &in.s);
+	in.s.to = SLICE_NONE;
+	presence_contacts_available(&in);
 }
 
 /* RFC 6121 4.6: the sender's server remembers whom to tell at the end. */
 static void remember(const struct inbound *in, struct slice to)
 {
-	struct session *self = in->sender;
+	struct session *self = in->sender, *before = self ? lost_of(self) : NULL;
 	bool changed;
 
 	if (!self || slice_eq(jid_text_bare(to), self->user->bare))
 		return;
 	if (in->s.type == TYPE_UNAVAILABLE)
-		changed = registry_target_remove(self, to);
+		changed = registry_target_remove(self, to) ||
+			  (before && registry_target_remove(before, to));
 	else
 		changed = registry_target_add(self, to);
 	if (changed)

@@ -26,7 +26,15 @@ unsigned int presence_to_address(struct session_manager *m, struct custody_entry
 unsigned int presence_show(struct session_manager *m, struct custody_entry *e, struct slice bare,
 			   struct slice to, uint8_t type);
 
-/* s was detached from the registry: who saw it available is told that it is not any more. */
+/* Who saw s available is told that it is not any more; not s itself. What s remembers of whom it
+ * sent directed presence is forgotten. The caller sees to it that s is not shown afterwards. */
 void presence_gone(struct session_manager *m, struct session *s);
+
+/* s, which is removed, and its presence are replaced by `now` under the same full JID: only those
+ * are told that see nothing of that one. */
+void presence_replaced(struct session_manager *m, struct session *s, const struct session *now);
+
+/* s is shown again with its last presence, to all but itself. */
+void presence_back(struct session_manager *m, struct session *s, struct monotime now);
 
 #endif

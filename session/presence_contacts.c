@@ -163,7 +163,7 @@ static void available_go(struct inbound *in, struct slice bare, const struct con
 	struct session *self = in->sender;
 
 	(void)bare;
-	if (known && self && registry_available(self)) {
+	if (known && self && registry_shown(self)) {
 		struct session_stanza out = in->s;
 
 		/* It may have changed while the contacts were read. */
@@ -186,10 +186,13 @@ void presence_contacts_available(struct inbound *in)
 static void unavailable_go(struct inbound *in, struct slice bare, const struct contacts *c,
 			   bool known)
 {
-	const struct session *again = registry_full(in->m, in->s.from);
+	const struct user *u = registry_user(in->m, bare);
+	const struct session *s = user_shown(u, NULL);
 
-	(void)bare;
-	if (known && !(again && registry_available(again)))
+	/* It may have come back while the contacts were read. */
+	while (s && !slice_eq(s->full, in->s.from))
+		s = user_shown(u, s);
+	if (known && !s)
 		to_subscribers(in->m, in->e, c, &in->s);
 }
 

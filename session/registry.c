@@ -21,6 +21,31 @@ struct session *user_after(const struct session *s)
 						  : list_entry(s->link.next, struct session, link);
 }
 
+/* The first one that is shown, from l on; NULL at the end of the list. */
+static struct session *shown_from(const struct list *head, struct list *l)
+{
+	for (; l != head; l = l->next) {
+		struct session *s = list_entry(l, struct session, link);
+
+		if (registry_shown(s))
+			return s;
+	}
+	return NULL;
+}
+
+struct session *user_shown(const struct user *u, const struct session *s)
+{
+	struct session *next = NULL;
+
+	if (!u)
+		return NULL;
+	if (!s || !s->lost)
+		next = shown_from(&u->sessions, s ? s->link.next : u->sessions.next);
+	if (!next)
+		next = shown_from(&u->lost, s && s->lost ? s->link.next : u->lost.next);
+	return next;
+}
+
 struct session *registry_sid(const struct session_manager *m, uint64_t sid)
 {
 	return map64_find(&m->sessions, sid);
@@ -63,14 +88,16 @@ static struct user *user_new(struct session_manager *m, struct slice bare)
 	char *at = u->text;
 
 	list_init(&u->sessions);
+	list_init(&u->lost);
 	str_init(&u->contacts.list);
 	u->bare = place(&at, bare);
 	map_put(&m->users, bare, u);
 	return u;
 }
 
-struct session *registry_add(struct session_manager *m, uint64_t sid, struct slice bare,
-			     struct slice resource, struct slice conn, struct slice addr)
+/* In no list and no map yet. */
+static struct session *session_alloc(struct session_manager *m, uint64_t sid, struct slice bare,
+				     struct slice resource, struct slice conn, struct slice addr)
 {
 	struct user *u = map_find(&m->users, bare);
 	size_t full = bare.len + 1 + resource.len;
@@ -87,19 +114,62 @@ struct session *registry_add(struct session_manager *m, uint64_t sid, struct sli
 	s->addr = place(&at, addr);
 	s->sid = sid;
 	s->user = u;
-	str_init(&s->targets);
-	list_append(&u->sessions, &s->link);
-	u->count++;
 	u->refs++;
+	str_init(&s->targets);
+	list_init(&s->link);
+	list_init(&s->all);
+	return s;
+}
+
+struct session *registry_add(struct session_manager *m, uint64_t sid, struct slice bare,
+			     struct slice resource, struct slice conn, struct slice addr)
+{
+	struct session *s = session_alloc(m, sid, bare, resource, conn, addr);
+
+	list_append(&s->user->sessions, &s->link);
+	s->user->count++;
 	check(map64_put(&m->sessions, sid, s) == NULL);
 	return s;
 }
 
-void registry_detach(struct session_manager *m, struct session *s)
+struct session *registry_add_lost(struct session_manager *m, uint64_t sid, struct slice bare,
+				  struct slice resource)
 {
-	check(map64_remove(&m->sessions, s->sid) == s);
+	struct session *s = session_alloc(m, sid, bare, resource, SLICE_NONE, SLICE_NONE);
+
+	registry_keep_lost(m, s);
+	return s;
+}
+
+void registry_remove(struct session_manager *m, struct session *s)
+{
+	due_remove(&m->due, s);
 	list_remove(&s->link);
+	if (s->lost) {
+		list_remove(&s->all);
+		s->lost = false;
+		return;
+	}
+	check(map64_remove(&m->sessions, s->sid) == s);
 	s->user->count--;
+}
+
+void registry_keep_lost(struct session_manager *m, struct session *s)
+{
+	s->lost = true;
+	s->detached = false;
+	list_append(&s->user->lost, &s->link);
+	list_append(&m->lost, &s->all);
+}
+
+void registry_move(struct session *s, struct slice conn, struct slice addr)
+{
+	char *moved = xmalloc(conn.len + addr.len + 1), *at = moved;
+
+	s->conn = place(&at, conn);
+	s->addr = place(&at, addr);
+	free(s->moved);
+	s->moved = moved;
 }
 
 void registry_free(struct session_manager *m, struct session **sp)
@@ -113,6 +183,7 @@ void registry_free(struct session_manager *m, struct session **sp)
 		free(s->user);
 	}
 	free(s->last);
+	free(s->moved);
 	str_clear(&s->targets);
 	free(s);
 }
@@ -135,7 +206,7 @@ void registry_set_presence(struct session *s, const struct session_stanza *p, in
 	s->last = next;
 	s->priority = p ? priority : 0;
 	if (!p)
-		s->informed = s->backlog = false;
+		s->informed = s->backlog = s->hidden = false;
 }
 
 /* The offset of jid in the packed list, or its length. */

@@ -2,7 +2,7 @@
  * registry - users who have sessions, and these sessions, found by session id and by JID.
  *
  * Pure data. A session is one allocation (its strings are behind it) plus, when it is available,
- * one for its last presence; about 300 bytes idle. A lookup never allocates.
+ * one for its last presence; about 400 bytes idle. A lookup never allocates.
  */
 #ifndef SESSION_REGISTRY_H
 #define SESSION_REGISTRY_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/monotime.h"
 #include "base/slice.h"
 #include "base/str.h"
 #include "session/contacts.h"
@@ -20,8 +21,9 @@ struct session_stanza;
 
 struct user {
 	struct list sessions; /* struct session.link, in the order of binding */
-	unsigned int count;   /* of them */
-	unsigned int refs;    /* them, and those detached but not yet freed */
+	struct list lost;     /* the same, those of which only the presence is left: see lost.h */
+	unsigned int count;   /* of sessions */
+	unsigned int refs;    /* all of them, and those taken out but not yet freed */
 	struct slice bare;
 	struct contacts contacts;
 	char text[];
@@ -46,6 +48,16 @@ struct session {
 	bool interested; /* asked for the roster (RFC 6121 2.2) */
 	bool informed;	 /* has been shown whom its user sees and who asks (3.1.3, 4.3) */
 	bool backlog;	 /* offline messages are, or are to be, delivered to it */
+	bool detached;	 /* its connection broke, it may be resumed */
+	bool hidden;	 /* last is kept aside: everybody was told that it is unavailable */
+	bool lost;	 /* in user.lost */
+	bool kept;	 /* lost: the host was told to keep it */
+	uint32_t due_at; /* place in session_manager.due, 0 = none */
+	struct monotime due;
+	struct monotime since; /* detached */
+	struct list all;       /* lost: in session_manager.lost */
+	uint64_t heir;	       /* lost: who takes its place, 0 = nobody yet */
+	char *moved;	       /* conn and addr of a resumed session, else they are in text */
 	char text[];
 };
 
@@ -53,15 +65,27 @@ struct session {
 struct session *user_first(const struct user *u);
 struct session *user_after(const struct session *s);
 
+/* Every session of u, lost ones too, that others see as available: the one after s, or the first
+ * (s = NULL). */
+struct session *user_shown(const struct user *u, const struct session *s);
+
+/* By its own account: it gets presence. A detached one that others do not see any more is still
+ * available in this sense, so that it misses nothing. */
 static inline bool registry_available(const struct session *s)
 {
 	return s->last != NULL;
 }
 
+/* In the eyes of others. */
+static inline bool registry_shown(const struct session *s)
+{
+	return registry_available(s) && !s->hidden;
+}
+
 /* Does s take messages for the bare JID? Never below priority 0 (RFC 6121 8.5.2.1.1). */
 static inline bool registry_takes(const struct session *s)
 {
-	return registry_available(s) && s->priority >= 0;
+	return registry_shown(s) && s->priority >= 0;
 }
 
 /* Borrowed or NULL. full: a full JID; bare: only the bare part of jid is looked at. */
@@ -74,8 +98,19 @@ struct session *registry_resource(const struct user *u, struct slice resource);
 struct session *registry_add(struct session_manager *m, uint64_t sid, struct slice bare,
 			     struct slice resource, struct slice conn, struct slice addr);
 
+/* The same in user.lost and session_manager.lost, found by no lookup; sid may be 0. */
+struct session *registry_add_lost(struct session_manager *m, uint64_t sid, struct slice bare,
+				  struct slice resource);
+
 /* Takes s out of all lookups; s and s->user stay readable until registry_free(). */
-void registry_detach(struct session_manager *m, struct session *s);
+void registry_remove(struct session_manager *m, struct session *s);
+
+/* Makes a removed session a lost one. */
+void registry_keep_lost(struct session_manager *m, struct session *s);
+
+/* The connection it has now. */
+void registry_move(struct session *s, struct slice conn, struct slice addr);
+
 void registry_free(struct session_manager *m, struct session **sp);
 
 /* Replaces s->last by a copy, or forgets it (p = NULL): then priority is 0 again. */

@@ -59,6 +59,7 @@ void roster_refuse(const struct inbound *in, enum err why)
 	case ERR_CORRUPT:
 	case ERR_FORMAT:
 	case ERR_INTERNAL:
+	case ERR_QUARANTINED:
 		reply_error(in, STANZA_ERROR_INTERNAL_SERVER_ERROR,
 			    "The roster could not be read or written; try again later.",
 			    "roster store failed");

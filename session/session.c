@@ -8,6 +8,8 @@
 #include "base/xmem.h"
 #include "ipc/stanza_kinds.h"
 #include "session/delivery.h"
+#include "session/detached.h"
+#include "session/lost.h"
 #include "session/manager.h"
 #include "session/offline.h"
 #include "session/presence.h"
@@ -31,6 +33,8 @@ struct session_manager *session_new(const struct session_host *host, void *ctx)
 	m->sessions_per_user = 1;
 	map_init(&m->users);
 	map64_init(&m->sessions);
+	due_init(&m->due);
+	list_init(&m->lost);
 	map_init(&m->roster_queues);
 	list_init(&m->roster_jobs);
 	map_init(&m->offline_boxes);
@@ -58,6 +62,11 @@ void session_free(struct session_manager **mp)
 		return;
 	roster_job_orphan_all(m);
 	offline_orphan_all(m);
+	due_clear(&m->due);
+	list_each_safe (lost, &m->lost) {
+		s = list_entry(lost, struct session, all);
+		registry_free(m, &s);
+	}
 	while (map64_next(&m->sessions, &it, NULL, (void **)&s))
 		registry_free(m, &s);
 	map64_clear(&m->sessions);
@@ -79,14 +88,28 @@ static void log_session(const struct session *s, const char *event, const char *
 
 /* The session is over, and this manager is the one who says so. Its entry in the registry goes
  * first: what the host finds undelivered is judged while it is no longer there. */
+static void take_out(struct session_manager *m, struct session *s, const char *condition,
+		     const char *text)
+{
+	log_session(s, "session-closed", condition);
+	registry_remove(m, s);
+	m->host.close(m->ctx, s->sid, condition, text);
+}
+
+/* Nothing of it remains, nor of what it has inherited. */
+static void tell_gone(struct session_manager *m, struct session *s)
+{
+	lost_adopt(m, s);
+	lost_forsaken(s);
+	presence_gone(m, s);
+	registry_free(m, &s);
+}
+
 static void end(struct session_manager *m, struct session *s, const char *condition,
 		const char *text)
 {
-	log_session(s, "session-closed", condition);
-	registry_detach(m, s);
-	m->host.close(m->ctx, s->sid, condition, text);
-	presence_gone(m, s);
-	registry_free(m, &s);
+	take_out(m, s, condition, text);
+	tell_gone(m, s);
 }
 
 static char **domains_copy(const char *const *domains)
@@ -149,7 +172,10 @@ void session_configure(struct session_manager *m, const struct session_config *c
 		m->conflict = CONFLICT_REJECT;
 	else if (cfg->resource_conflict && strcmp(cfg->resource_conflict, "rename") == 0)
 		m->conflict = CONFLICT_RENAME;
+	m->presence_grace_s = cfg->presence_grace_s;
+	m->reconnect_grace_s = cfg->reconnect_grace_s;
 	end_matching(m, NULL, "host-gone", "This domain is no longer served here.");
+	lost_end_matching(m, NULL);
 }
 
 bool session_is_local(const struct session_manager *m, struct slice domain)
@@ -170,13 +196,13 @@ static struct slice generate(const struct user *u, char out[JID_PART_MAX + 1])
 	return slice_str(out);
 }
 
-/* Who stands where a new session wants to be (RFC 6120 7.7.2.2), and what is done about it. false:
- * refused. *old: to be closed. */
+/* Who stands where a new session wants to be (RFC 6120 7.7.2.2), and what is done about it: a
+ * detached one has nobody who could mind. false: refused. *old: to be closed. */
 static bool settle_conflict(const struct session_manager *m, const struct user *u,
 			    char resource[JID_PART_MAX + 1], struct session **old)
 {
 	*old = registry_resource(u, slice_str(resource));
-	if (!*old)
+	if (!*old || (*old)->detached)
 		return true;
 	if (m->conflict == CONFLICT_REJECT)
 		return false;
@@ -193,12 +219,35 @@ static bool bind_valid(struct session_manager *m, uint64_t sid, struct slice bar
 	       jid_text_resource(bare).len == 0 && session_is_local(m, jid_text_domain(bare));
 }
 
+/* A new session, where old was: a live one is gone at once; the presence of a detached one, or what
+ * a live one has only inherited, stands until the new one has its own. */
+static struct session *take_place(struct session_manager *m, struct session *old, uint64_t sid,
+				  struct slice bare, struct slice resource, struct slice conn,
+				  struct slice addr)
+{
+	static const char text[] = "Replaced by a new connection of the same resource.";
+	struct session *s;
+
+	if (!old || (!old->detached && !lost_of(old))) {
+		if (old)
+			end(m, old, "conflict", text);
+		return registry_add(m, sid, bare, resource, conn, addr);
+	}
+	lost_adopt(m, old);
+	take_out(m, old, "conflict", text);
+	lost_forsaken(old);
+	s = registry_add(m, sid, bare, resource, conn, addr);
+	lost_leave_take(m, old, s);
+	return s;
+}
+
 void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, struct slice wish,
 		  struct slice conn, struct slice addr, struct monotime now)
 {
 	struct user *u = registry_user(m, bare);
 	char resource[JID_PART_MAX + 1];
 	struct session *s, *old = NULL;
+	bool fresh;
 
 	(void)now;
 	if (!bind_valid(m, sid, bare)) {
@@ -221,29 +270,53 @@ void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, st
 				     "Too many sessions of this account; end one of them.");
 		return;
 	}
-	if (old)
-		end(m, old, "conflict", "Replaced by a new connection of the same resource.");
-	s = registry_add(m, sid, bare, slice_str(resource), conn, addr);
+	fresh = !old;
+	s = take_place(m, old, sid, bare, slice_str(resource), conn, addr);
 	log_session(s, "session-bound", "");
 	m->host.bound(m->ctx, sid, s->full);
+	lost_claim(m, s, fresh);
+}
+
+/* May this one be announced? *old: what is detached there and gives way. */
+static enum err announce_valid(const struct session_manager *m, uint64_t sid, struct slice full,
+			       struct session **old)
+{
+	struct session *by_sid = registry_sid(m, sid), *by_jid = registry_full(m, full);
+
+	if (sid == 0 || jid_text_local(full).len == 0 || jid_text_resource(full).len == 0)
+		return ERR_FORMAT;
+	if (!session_is_local(m, jid_text_domain(full)))
+		return ERR_NOTFOUND;
+	if ((by_sid && by_sid != by_jid) || (by_jid && !by_jid->detached))
+		return ERR_CONFLICT;
+	*old = by_jid;
+	return ERR_OK;
+}
+
+/* The same session with a newer owner: only that one knows what became of it. */
+static void forget_older(struct session_manager *m, struct session **old, uint64_t sid)
+{
+	struct session *s = *old;
+
+	if (!s || s->sid != sid)
+		return;
+	*old = NULL;
+	lost_dropped(m, s);
+	registry_remove(m, s);
+	registry_free(m, &s);
 }
 
 enum err session_announce(struct session_manager *m, uint64_t sid, struct slice full,
 			  struct slice conn, struct slice addr, struct slice blob,
 			  struct monotime now)
 {
-	struct slice bare = jid_text_bare(full), resource = jid_text_resource(full);
-	struct session *s;
-	enum err e;
+	struct session *s, *old;
+	enum err e = announce_valid(m, sid, full, &old);
 
-	(void)now;
-	if (sid == 0 || jid_text_local(full).len == 0 || resource.len == 0)
-		return ERR_FORMAT;
-	if (!session_is_local(m, jid_text_domain(full)))
-		return ERR_NOTFOUND;
-	if (registry_sid(m, sid) || registry_full(m, full))
-		return ERR_CONFLICT;
-	s = registry_add(m, sid, bare, resource, conn, addr);
+	if (e != ERR_OK)
+		return e;
+	forget_older(m, &old, sid);
+	s = take_place(m, old, sid, jid_text_bare(full), jid_text_resource(full), conn, addr);
 	e = session_blob_restore(s, blob);
 	/* Such a session can still send and receive; its next presence makes it whole. */
 	if (e != ERR_OK)
@@ -252,6 +325,8 @@ enum err session_announce(struct session_manager *m, uint64_t sid, struct slice 
 			 "seen again at its next presence\"",
 			 log_quote(full), err_name(e));
 	log_session(s, "session-announced", "");
+	lost_announced(m, s, blob, now);
+	detached_announced(m, s, now);
 	/* CUSTODY 5: what was being delivered to it goes on, before anything new. */
 	if (s->backlog && offline_wanted(m, s, false))
 		offline_available(m, s);
@@ -267,9 +342,22 @@ void session_unbind(struct session_manager *m, uint64_t sid, struct slice reason
 	if (!s)
 		return;
 	log_session(s, "session-ended", log_quote(reason));
-	registry_detach(m, s);
-	presence_gone(m, s);
-	registry_free(m, &s);
+	registry_remove(m, s);
+	tell_gone(m, s);
+}
+
+void session_lost(struct session_manager *m, uint64_t sid, struct slice reason, uint32_t seconds,
+		  struct monotime now)
+{
+	struct session *s = registry_sid(m, sid);
+
+	if (!s)
+		return;
+	log_session(s, "session-lost", log_quote(reason));
+	lost_adopt(m, s);
+	registry_remove(m, s);
+	lost_forsaken(s);
+	lost_keep_take(m, s, seconds ? seconds : m->reconnect_grace_s, now);
 }
 
 /* RFC 6121 8: each kind has its room. */
@@ -350,6 +438,13 @@ bool session_exists(const struct session_manager *m, uint64_t sid)
 	return registry_sid(m, sid) != NULL;
 }
 
+uint64_t session_find(const struct session_manager *m, struct slice full)
+{
+	const struct session *s = registry_full(m, full);
+
+	return s ? s->sid : 0;
+}
+
 struct slice session_jid(const struct session_manager *m, uint64_t sid)
 {
 	const struct session *s = registry_sid(m, sid);
@@ -370,9 +465,11 @@ unsigned int session_kick(struct session_manager *m, struct slice jid, struct mo
 	(void)now;
 	if (jid_parse(&who, jid) != ERR_OK)
 		return 0;
-	if (who.local.len)
+	if (who.local.len) {
 		n = end_matching(m, &who, "policy-violation",
 				 "The administrator has ended this session.");
+		lost_end_matching(m, &who);
+	}
 	jid_clear(&who);
 	return n;
 }

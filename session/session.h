@@ -92,6 +92,16 @@ struct session_host {
 	 * only now may the receiver's cm forget the origin (CUSTODY 8). May be NULL: then it may at
 	 * once, and a router that dies in between repeats it. */
 	void (*noted)(void *ctx, uint64_t origin_sid, uint64_t origin_n);
+
+	/* A lost session waits for its client: a host that wants it to survive a restart keeps JID
+	 * and blob for so many seconds, then or at lost_over() it forgets them. Comes from inside
+	 * session_lost(). Both may be NULL. */
+	void (*lost)(void *ctx, uint64_t sid, struct slice full, struct slice blob,
+		     uint32_t seconds);
+
+	/* Its time is over, or somebody has taken its place: then what still matters of it is in
+	 * the blob of that session, which was told before. */
+	void (*lost_over)(void *ctx, uint64_t sid);
 };
 
 struct session_config {
@@ -100,6 +110,8 @@ struct session_config {
 	const char *resource_conflict; /* "replace", "reject", "rename" */
 	const char *software_name;     /* XEP-0092 */
 	const char *software_version;
+	unsigned int presence_grace_s;	/* 0 = a detached session is unavailable at once */
+	unsigned int reconnect_grace_s; /* 0 = a lost session is over at once */
 };
 
 struct session_manager *session_new(const struct session_host *host, void *ctx);
@@ -114,7 +126,15 @@ void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, st
 
 /* A session that existed before this router started (CUSTODY 5, 9). ERR_CONFLICT: the full JID is
  * held by another sid; ERR_NOTFOUND: its domain is not served; ERR_FORMAT: no full JID of a user.
- * The host then closes this one. */
+ * The host then closes this one. It is live; one that is detached or lost is announced, then
+ * session_detached() or session_lost() says so, best at once: until then it does not give way
+ * (below), and three seconds later it counts as resumed and is shown again if it had become
+ * unavailable.
+ *
+ * What is detached gives way: to another sid with its full JID (it is closed, as by
+ * session_bind()); and to the same sid, silently and with the new blob: the session was resumed
+ * elsewhere in the meantime (no session_unbind() before: that would tell its contacts that it is
+ * gone). */
 enum err session_announce(struct session_manager *m, uint64_t sid, struct slice full,
 			  struct slice conn, struct slice addr, struct slice blob,
 			  struct monotime now);
@@ -123,6 +143,42 @@ enum err session_announce(struct session_manager *m, uint64_t sid, struct slice 
 void session_unbind(struct session_manager *m, uint64_t sid, struct slice reason,
 		    struct monotime now);
 
+/*
+ * Grace times (CUSTODY 4). A tick that finds nothing due costs nothing; what is due is told to
+ * contacts then. Not while the host routes nothing yet (CUSTODY 5).
+ */
+void session_tick(struct session_manager *m, struct monotime now);
+
+/* The connection of a session that can be resumed broke at `since` (after a restart that may lie
+ * long ago). It stays, and everything for its full JID and all presence goes on into its queue.
+ * Until presence_grace is over nobody sees a difference and it takes messages for the bare JID.
+ * Then, unless it is resumed, its contacts, the other resources and all that had directed presence
+ * are told unavailable, and messages for the bare JID pass it by (RFC 6121 8.5.2: other resources,
+ * offline storage); its presence is kept aside in the blob. Directed presence is not sent again
+ * later: a chat room answers to the full JID that the user has left, and the client learns that
+ * from its queue. */
+void session_detached(struct session_manager *m, uint64_t sid, struct monotime since);
+
+/* It is back: call when stanzas and the blob can go to its new connection. conn and addr replace
+ * the old ones. One that had become unavailable is shown with its last presence again and gets what
+ * was stored offline meanwhile; there are no probes, it has missed nothing. Harmless for a session
+ * that was not detached. */
+void session_resumed(struct session_manager *m, uint64_t sid, struct slice conn, struct slice addr,
+		     struct monotime now);
+
+/* Instead of session_unbind(), for a session that cannot be resumed and whose connection manager
+ * died or is stopped: for deliveries and lookups it is over at once, but its presence stands for
+ * so many seconds (0: reconnect_grace_s). Then it is told as gone, unless a new session takes over:
+ * - the same resource: its own first presence replaces the old one without an unavailable in
+ *   between; if it ends without one the unavailable is sent then. Who had directed presence is told
+ *   unavailable as soon as the old presence is replaced (RFC 6121 4.6), but no contact is.
+ * - another resource: one new session takes the place of one lost one, which is told unavailable
+ *   after the new one's initial presence, at the latest when its time is over.
+ * The same take-over happens when a detached session is replaced by a bind of its resource, which
+ * it never keeps from anybody, whatever resource_conflict says: nobody is there to be disturbed. */
+void session_lost(struct session_manager *m, uint64_t sid, struct slice reason, uint32_t seconds,
+		  struct monotime now);
+
 /* A stanza from session sid. Its from is that session's full JID, whatever the peer wrote. */
 void session_stanza(struct session_manager *m, uint64_t sid, struct custody_entry *e,
 		    const struct msg_stanza *s, struct monotime now);
@@ -130,6 +186,11 @@ void session_stanza(struct session_manager *m, uint64_t sid, struct custody_entr
 /* A stanza that its connection manager could not take: answered with the error it names. */
 void session_refuse(struct session_manager *m, struct custody_entry *e, const struct msg_refused *r,
 		    struct monotime now);
+
+/* A stanza from session sid that an earlier router has bounced: its sender's cm knows the error's
+ * number, but the error itself is lost. It is made again, whatever would become of s now. */
+void session_bounce(struct session_manager *m, uint64_t sid, struct custody_entry *e,
+		    const struct msg_stanza *s, const char *condition, struct monotime now);
 
 /* A stanza from a domain's session (component, other server) whose from was checked by the host:
  * to is a local domain. */
@@ -143,6 +204,7 @@ void session_undelivered(struct session_manager *m, struct custody_entry *e, uin
 			 const struct session_stanza *s, const char *reason, struct monotime now);
 
 bool session_exists(const struct session_manager *m, uint64_t sid);
+uint64_t session_find(const struct session_manager *m, struct slice full); /* who has it; 0 = none */
 struct slice session_jid(const struct session_manager *m, uint64_t sid); /* full; empty if none */
 bool session_is_local(const struct session_manager *m, struct slice domain);
 size_t session_count(const struct session_manager *m);
@@ -151,10 +213,11 @@ size_t session_count(const struct session_manager *m);
  * receivers already had before this is over: the messages come under their old origins. */
 bool session_catching_up(const struct session_manager *m);
 
-/* `xmpp sessions [JID]`: one JSON object a line. jid: full, bare, or empty = all. */
+/* `xmpp sessions [JID]`: one JSON object a line. jid: full, bare, or empty = all. state is "live"
+ * or "detached", with detached_s, seconds since; lost sessions are not shown. */
 void session_list(const struct session_manager *m, struct slice jid, struct str *out);
 
-/* `xmpp kick JID`: full or bare. How many were closed. */
+/* `xmpp kick JID`: full or bare. How many were closed; lost ones are over as well, uncounted. */
 unsigned int session_kick(struct session_manager *m, struct slice jid, struct monotime now);
 
 #endif

@@ -24,7 +24,7 @@ static void json_string(struct str *out, struct slice s)
 	str_addc(out, '"');
 }
 
-static void list_one(struct str *out, const struct session *s)
+static void list_one(const struct session_manager *m, struct str *out, const struct session *s)
 {
 	str_adds(out, "{\"jid\":");
 	json_string(out, s->full);
@@ -32,9 +32,14 @@ static void list_one(struct str *out, const struct session *s)
 	json_string(out, s->conn);
 	str_adds(out, ",\"addr\":");
 	json_string(out, s->addr);
-	str_addf(out, ",\"available\":%s,\"priority\":%d,\"interested\":%s}\n",
-		 registry_available(s) ? "true" : "false", s->priority,
+	str_addf(out, ",\"available\":%s,\"priority\":%d,\"interested\":%s,\"state\":",
+		 registry_shown(s) ? "true" : "false", s->priority,
 		 s->interested ? "true" : "false");
+	if (s->detached)
+		str_addf(out, "\"detached\",\"detached_s\":%llu}\n",
+			 (unsigned long long)monotime_ms_between(s->since, m->now) / 1000);
+	else
+		str_adds(out, "\"live\"}\n");
 }
 
 static int by_jid(const void *a, const void *b)
@@ -59,7 +64,7 @@ static void list_all(const struct session_manager *m, struct str *out)
 	qsort(users, n, sizeof(*users), by_jid);
 	for (size_t i = 0; i < n; i++) {
 		for (struct session *s = user_first(users[i]); s; s = user_after(s))
-			list_one(out, s);
+			list_one(m, out, s);
 	}
 	free(users);
 }
@@ -78,7 +83,7 @@ void session_list(const struct session_manager *m, struct slice jid, struct str 
 	u = registry_user(m, jid_bare(&who));
 	for (struct session *s = user_first(u); s; s = user_after(s)) {
 		if (who.resource.len == 0 || slice_eq(s->resource, who.resource))
-			list_one(out, s);
+			list_one(m, out, s);
 	}
 	jid_clear(&who);
 }

@@ -25,3 +25,22 @@ void session_refuse(struct session_manager *m, struct custody_entry *e, const st
 	reply_error(&in, stanza_error_find(r->condition), text,
 		    "refused by the connection manager");
 }
+
+void session_bounce(struct session_manager *m, uint64_t sid, struct custody_entry *e,
+		    const struct msg_stanza *s, const char *condition, struct monotime now)
+{
+	struct inbound in = {.m = m, .e = e, .sender = registry_sid(m, sid), .now = now};
+
+	if (!in.sender) {
+		reply_drop(&in, "bounced stanza of a session that is gone");
+		return;
+	}
+	in.s = (struct session_stanza){
+		.kind = s->kind,
+		.type = s->type,
+		.id = s->id,
+		.from = in.sender->full,
+		.to = s->to,
+	};
+	reply_error(&in, stanza_error_find(slice_str(condition)), NULL, "bounced before");
+}

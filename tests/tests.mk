@@ -38,6 +38,7 @@ FUZZ_BINS    := $(FUZZ_SOURCES:tests/fuzz/%.c=$(O)/fuzz/%)
 FUZZ_DEPS    := $(wildcard lib/base/*.c lib/xmpp/*.c lib/ipc/codec.c lib/ipc/link.c lib/ipc/db_pack.c)
 FUZZ_DEPS.fuzz_sup_message  := lib/proc/message.c
 FUZZ_DEPS.fuzz_session_blob := $(wildcard session/*.c)
+FUZZ_DEPS.fuzz_shelf_rows   := $(wildcard router/custody*.c) router/endpoint.c router/shelf.c
 SECONDS ?= 30
 $(O)/fuzz/%: tests/fuzz/%.c $(FUZZ_DEPS) $$(FUZZ_DEPS.$$*)
 	@mkdir -p $(@D)

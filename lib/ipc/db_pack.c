@@ -68,3 +68,36 @@ bool db_offline_get(struct slice *in, struct db_offline *o)
 	       codec_get_str(in, &o->lang) && codec_get_str(in, &o->children) &&
 	       codec_get_bytes(in, &o->inner);
 }
+
+void db_shelf_change_put(struct str *out, const struct db_shelf_change *c)
+{
+	codec_put_u8(out, c->op);
+	codec_put_u64(out, c->sid);
+	codec_put_u8(out, c->kind);
+	codec_put_u64(out, c->n);
+	codec_put_u64(out, c->upto);
+	codec_put_bytes(out, c->body);
+}
+
+bool db_shelf_change_get(struct slice *in, struct db_shelf_change *c)
+{
+	*c = (struct db_shelf_change){0};
+	return codec_get_u8(in, &c->op) && codec_get_u64(in, &c->sid) &&
+	       codec_get_u8(in, &c->kind) && codec_get_u64(in, &c->n) &&
+	       codec_get_u64(in, &c->upto) && codec_get_bytes(in, &c->body);
+}
+
+void db_shelf_row_put(struct str *out, const struct db_shelf_row *r)
+{
+	codec_put_u64(out, r->sid);
+	codec_put_u8(out, r->kind);
+	codec_put_u64(out, r->n);
+	codec_put_bytes(out, r->body);
+}
+
+bool db_shelf_row_get(struct slice *in, struct db_shelf_row *r)
+{
+	*r = (struct db_shelf_row){0};
+	return codec_get_u64(in, &r->sid) && codec_get_u8(in, &r->kind) &&
+	       codec_get_u64(in, &r->n) && codec_get_bytes(in, &r->body);
+}

@@ -58,4 +58,30 @@ struct db_offline {
 void db_offline_put(struct str *out, const struct db_offline *o);
 bool db_offline_get(struct slice *in, struct db_offline *o);
 
+/* One change of the shelf (CUSTODY 13). op: SHELF_PUT takes body; SHELF_DEL deletes the rows of
+ * (sid, kind) with n <= row n <= upto. */
+enum db_shelf_op { SHELF_PUT = 1, SHELF_DEL = 2 };
+
+struct db_shelf_change {
+	uint8_t op;
+	uint64_t sid;
+	uint8_t kind;
+	uint64_t n;
+	uint64_t upto;	   /* SHELF_DEL */
+	struct slice body; /* SHELF_PUT */
+};
+
+void db_shelf_change_put(struct str *out, const struct db_shelf_change *c);
+bool db_shelf_change_get(struct slice *in, struct db_shelf_change *c);
+
+struct db_shelf_row {
+	uint64_t sid;
+	uint8_t kind;
+	uint64_t n;
+	struct slice body;
+};
+
+void db_shelf_row_put(struct str *out, const struct db_shelf_row *r);
+bool db_shelf_row_get(struct slice *in, struct db_shelf_row *r);
+
 #endif

@@ -4,50 +4,11 @@
 
 #include "base/blob.h"
 #include "base/check.h"
-#include "base/list.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/xmem.h"
-#include "ipc/hold_ring.h"
+#include "ipc/hold_types.h"
 #include "ipc/link.h"
 #include "ipc/stanza_kinds.h"
-
-struct hold_session {
-	struct list link; /* hold.sessions or hold.ended, in order of arrival */
-	struct hold *hold;
-	uint64_t sid;
-	uint64_t epoch;
-	uint8_t kind;
-	uint8_t state; /* enum session_state */
-	char *jid, *conn, *addr;
-	struct blob *blob;
-	void *stream; /* NULL once ended */
-
-	struct hold_out out; /* accepted from the stream, not settled */
-	size_t out_bytes;
-	struct hold_in in;    /* from the router, not forgotten */
-	uint64_t announced_q; /* numbers below were known to an earlier router */
-	uint64_t told_seq;    /* ended: the link record that says so */
-
-	/* XEP-0198 */
-	bool enabling; /* ENABLE is out */
-	bool enabled;
-	bool want_resume;
-	char *resume_id; /* NULL = cannot be resumed */
-	uint32_t max_s;
-	uint64_t in_base;  /* n at <enable/> */
-	uint64_t out_base; /* the first q that the client counts */
-	uint64_t held_n;   /* the router holds everything up to here */
-};
-
-struct hold {
-	struct link *link; /* to the router; borrowed */
-	const struct hold_events *events;
-	struct map64 by_sid;
-	struct list sessions;
-	struct list ended;
-	size_t total;
-};
 
 struct hold *hold_new(struct link *link, const struct hold_events *events)
 {
@@ -56,8 +17,10 @@ struct hold *hold_new(struct link *link, const struct hold_events *events)
 	h->link = link;
 	h->events = events;
 	map64_init(&h->by_sid);
+	map64_init(&h->had);
 	list_init(&h->sessions);
 	list_init(&h->ended);
+	list_init(&h->waiting);
 	return h;
 }
 
@@ -65,10 +28,13 @@ static void session_free(struct hold_session *s)
 {
 	map64_remove(&s->hold->by_sid, s->sid);
 	s->hold->total -= s->out_bytes;
+	s->hold->books.unforgotten -= s->in_reported;
 	list_remove(&s->link);
+	list_remove(&s->waiting);
 	hold_out_clear(&s->out);
 	hold_in_clear(&s->in);
 	blob_unref(&s->blob);
+	free(s->unbind_reason);
 	free(s->resume_id);
 	free(s->jid);
 	free(s->conn);
@@ -88,12 +54,13 @@ void hold_free(struct hold **hp)
 	list_each_safe (it, &h->ended)
 		session_free(list_entry(it, struct hold_session, link));
 	map64_clear(&h->by_sid);
+	hold_had_clear(h);
 	free(h);
 }
 
 /* An ended session is kept while it owes something: a settlement, a report not yet forgotten, or
  * the news of its end itself. */
-static void free_if_done(struct hold_session *s)
+void hold_free_if_done(struct hold_session *s)
 {
 	if (s->state == SESSION_ENDED && hold_out_empty(&s->out) && hold_in_reported(&s->in) == 0 &&
 	    link_receipted(s->hold->link) >= s->told_seq)
@@ -103,7 +70,7 @@ static void free_if_done(struct hold_session *s)
 void hold_sweep(struct hold *h)
 {
 	list_each_safe (it, &h->ended)
-		free_if_done(list_entry(it, struct hold_session, link));
+		hold_free_if_done(list_entry(it, struct hold_session, link));
 }
 
 struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint8_t kind,
@@ -121,6 +88,7 @@ struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint
 	s->conn = xstrdup(conn);
 	s->addr = xstrdup(addr);
 	s->stream = stream;
+	list_init(&s->waiting);
 	hold_out_init(&s->out);
 	hold_in_init(&s->in);
 	map64_put(&h->by_sid, sid, s);
@@ -128,7 +96,7 @@ struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint
 	return s;
 }
 
-static struct hold *leave(struct hold_session **sp, uint8_t state)
+struct hold *hold_leave(struct hold_session **sp, uint8_t state)
 {
 	struct hold_session *s = *sp;
 
@@ -143,23 +111,18 @@ static struct hold *leave(struct hold_session **sp, uint8_t state)
 void hold_end(struct hold_session **sp, const char *reason)
 {
 	struct hold_session *s = *sp;
-	struct hold *h = leave(sp, SESSION_ENDED);
+	struct hold *h = hold_leave(sp, SESSION_ENDED);
 
 	/* What was not delivered never will be: the router judges it when it sees the UNBIND. */
 	hold_in_drop_undelivered(&s->in);
-	s->told_seq =
-		link_put_unbind(h->link, &(struct msg_unbind){s->sid, s->epoch, slice_str(reason)});
+	if (s->wait_n) { /* UNBIND is the last record about it */
+		s->told_seq = UINT64_MAX;
+		s->unbind_reason = xstrdup(reason);
+	} else {
+		s->told_seq = link_put_unbind(
+			h->link, &(struct msg_unbind){s->sid, s->epoch, slice_str(reason)});
+	}
 	hold_sweep(h);
-}
-
-/* Keeps also the origins that the client may or may not have had: their numbers must stand. */
-void hold_detach(struct hold_session **sp, const char *reason)
-{
-	struct hold_session *s = *sp;
-	struct hold *h = leave(sp, SESSION_DETACHED);
-
-	s->told_seq = link_put_detached(
-		h->link, &(struct msg_detached){s->sid, s->epoch, slice_str(reason)});
 }
 
 void hold_closed(struct hold_session **sp)
@@ -178,7 +141,10 @@ static uint64_t take(struct hold_session *s, uint16_t type, struct str *record)
 	hold_out_add_take(&s->out, b);
 	s->out_bytes += b->len;
 	s->hold->total += b->len;
-	link_put_encoded(s->hold->link, type, blob_slice(b));
+	s->hold->books.accepted++;
+	s->hold->books.held++;
+	if (!s->wait_n)
+		link_put_encoded(s->hold->link, type, blob_slice(b));
 	return n;
 }
 
@@ -205,62 +171,6 @@ uint64_t hold_refuse(struct hold_session *s, uint8_t kind, uint8_t type, struct 
 	return take(s, MSG_REFUSED, &record);
 }
 
-static void put_enable(const struct hold_session *s)
-{
-	link_put_enable(s->hold->link,
-			&(struct msg_enable){s->sid, s->want_resume, s->max_s, s->in_base});
-}
-
-void hold_enable(struct hold_session *s, bool resume, uint32_t max_s)
-{
-	check(s->state == SESSION_LIVE && !s->enabling && !s->enabled);
-	s->enabling = true;
-	s->want_resume = resume;
-	s->max_s = max_s;
-	s->in_base = hold_out_next(&s->out) - 1;
-	put_enable(s);
-}
-
-bool hold_is_enabled(const struct hold_session *s)
-{
-	return s->enabled;
-}
-
-bool hold_can_resume(const struct hold_session *s)
-{
-	return s->enabled && s->resume_id;
-}
-
-uint32_t hold_h(const struct hold_session *s)
-{
-	return s->held_n > s->in_base ? (uint32_t)(s->held_n - s->in_base) : 0;
-}
-
-uint64_t hold_unacked(const struct hold_session *s)
-{
-	uint64_t done = hold_in_done(&s->in);
-
-	if (!s->enabled)
-		return 0;
-	return hold_in_next(&s->in) - (done > s->out_base ? done : s->out_base);
-}
-
-static void tell_delivered(struct hold_session *s, uint64_t upto);
-
-enum err hold_acked(struct hold_session *s, uint32_t h, uint32_t *sent)
-{
-	uint64_t done = hold_in_done(&s->in), next = hold_in_next(&s->in), upto;
-	uint64_t first = done > s->out_base ? done : s->out_base;
-	uint32_t more = h - (uint32_t)(first - s->out_base); /* modulo 2^32 (XEP-0198 section 4) */
-
-	*sent = (uint32_t)(next - s->out_base);
-	if (!s->enabled || more > next - first)
-		return ERR_RANGE;
-	if (hold_in_deliver(&s->in, first + more - 1, &upto))
-		tell_delivered(s, upto);
-	return ERR_OK;
-}
-
 size_t hold_unsettled(const struct hold_session *s)
 {
 	return s->out_bytes;
@@ -276,8 +186,9 @@ size_t hold_reported(const struct hold_session *s)
 	return hold_in_reported(&s->in);
 }
 
-static void tell_delivered(struct hold_session *s, uint64_t upto)
+void hold_tell_delivered(struct hold_session *s, uint64_t upto)
 {
+	hold_count_reported(s);
 	link_put_delivered(s->hold->link, &(struct msg_delivered){s->sid, upto});
 }
 
@@ -288,17 +199,38 @@ void hold_delivered(struct hold_session *s, uint64_t q)
 	if (s->enabled && q >= s->out_base)
 		q = s->out_base - 1; /* counted ones are the client's to acknowledge */
 	if (hold_in_deliver(&s->in, q, &upto))
-		tell_delivered(s, upto);
+		hold_tell_delivered(s, upto);
 }
 
 void hold_undeliverable(struct hold_session *s, uint64_t q, const char *reason)
 {
 	uint64_t upto;
 
+	s->hold->books.undeliverable++;
 	link_put_undeliverable(s->hold->link,
 			       &(struct msg_undeliverable){s->sid, q, slice_str(reason)});
+	hold_in_disown(&s->in, q); /* a new router must not take it for delivered */
 	if (hold_in_deliver_one(&s->in, q, &upto))
-		tell_delivered(s, upto);
+		hold_tell_delivered(s, upto);
+}
+
+void hold_count_reported(struct hold_session *s)
+{
+	size_t now = hold_in_reported(&s->in);
+
+	s->hold->books.unforgotten += now - s->in_reported;
+	s->in_reported = now;
+}
+
+void hold_release_after(struct hold_session *s, uint64_t n)
+{
+	size_t bytes = 0, count = hold_out_drop_after(&s->out, n, &bytes);
+
+	s->out_bytes -= bytes;
+	s->hold->total -= bytes;
+	s->hold->books.held -= count;
+	s->hold->books.released += count;
+	hold_wait_check(s);
 }
 
 static void on_settled(struct hold *h, struct slice body)
@@ -314,11 +246,13 @@ static void on_settled(struct hold *h, struct slice body)
 		return;
 	s->out_bytes -= len;
 	h->total -= len;
+	h->books.held--;
+	h->books.settled[m.how < HOLD_BOOKS_HOW ? m.how : 0]++;
 	if (s->stream && h->events->on_settled)
 		h->events->on_settled(s->stream, m.n, m.how);
 	/* The stream may have ended the session in that call. */
 	if ((s = map64_find(&h->by_sid, m.sid)))
-		free_if_done(s);
+		hold_free_if_done(s);
 }
 
 static void on_held(struct hold *h, struct slice body)
@@ -328,8 +262,13 @@ static void on_held(struct hold *h, struct slice body)
 
 	if (msg_held_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)))
 		return;
+	/* A router that waits no longer for RESEND_END may say so of what is not on the link. */
+	if (s->wait_n && m.n >= s->wait_n)
+		m.n = s->wait_n - 1;
 	if (m.n > s->held_n)
 		s->held_n = m.n;
+	if (m.n > s->boot_held_n)
+		s->boot_held_n = m.n;
 	if (s->stream && h->events->on_held)
 		h->events->on_held(s->stream, m.n);
 }
@@ -353,6 +292,8 @@ static void on_deliver(struct hold *h, struct slice body)
 	}
 	repeat = hold_in_has(&s->in, s->announced_q, m.origin_sid, m.origin_n);
 	hold_in_add(&s->in, m.origin_sid, m.origin_n);
+	h->books.deliveries++;
+	h->books.repeats += repeat;
 	if (repeat)
 		log_warn(s->conn, "event=repeat sid=%016llx q=%llu", (unsigned long long)s->sid,
 			 (unsigned long long)m.q);
@@ -360,7 +301,7 @@ static void on_deliver(struct hold *h, struct slice body)
 	if (!repeat || s->enabled)
 		h->events->on_deliver(s->stream, &m);
 	else if (hold_in_deliver_one(&s->in, m.q, &upto))
-		tell_delivered(s, upto);
+		hold_tell_delivered(s, upto);
 }
 
 static void on_forget(struct hold *h, struct slice body)
@@ -371,102 +312,8 @@ static void on_forget(struct hold *h, struct slice body)
 	if (msg_forget_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)))
 		return;
 	hold_in_forget(&s->in, m.q);
-	free_if_done(s);
-}
-
-static void on_enabled(struct hold *h, struct slice body)
-{
-	struct hold_session *s;
-	struct msg_enabled m;
-
-	if (msg_enabled_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)) ||
-	    s->state != SESSION_LIVE || !s->enabling)
-		return;
-	s->enabling = false;
-	s->enabled = true;
-	s->resume_id = m.resume_id.len ? xstrndup(m.resume_id.data, m.resume_id.len) : NULL;
-	s->max_s = m.max_s;
-	s->in_base = m.in_base;
-	s->out_base = m.out_base;
-	if (h->events->on_enabled)
-		h->events->on_enabled(s->stream, m.resume_id, m.max_s);
-}
-
-static void on_detach(struct hold *h, struct slice body)
-{
-	struct hold_session *s;
-	struct msg_detach m;
-
-	if (msg_detach_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)))
-		return;
-	if (s->state == SESSION_LIVE && s->epoch == m.epoch && h->events->on_detach)
-		h->events->on_detach(s->stream);
-}
-
-static void on_released(struct hold *h, struct slice body)
-{
-	struct hold_session *s;
-	struct msg_released m;
-	size_t bytes = 0;
-
-	if (msg_released_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)) ||
-	    s->state != SESSION_DETACHED || s->epoch != m.epoch)
-		return;
-	s->state = SESSION_ENDED;
-	hold_in_rewind(&s->in, m.q);
-	hold_out_drop_after(&s->out, m.seen_n, &bytes);
-	s->out_bytes -= bytes;
-	h->total -= bytes;
-	free_if_done(s);
-}
-
-/* The same session again in this process: what it owes is kept. */
-static struct hold_session *revive(struct hold_session *s, const struct msg_resumed *m,
-				   const char *conn, const char *addr, void *stream)
-{
-	size_t bytes = 0;
-
-	hold_out_drop_after(&s->out, m->own_n, &bytes);
-	s->out_bytes -= bytes;
-	s->hold->total -= bytes;
-	hold_out_skip_to(&s->out, m->seen_n + 1);
-	hold_in_rewind(&s->in, m->next_q - 1);
-	free(s->conn);
-	free(s->addr);
-	free(s->resume_id);
-	s->conn = xstrdup(conn);
-	s->addr = xstrdup(addr);
-	s->stream = stream;
-	s->epoch = m->epoch;
-	s->state = SESSION_LIVE;
-	list_remove(&s->link);
-	list_append(&s->hold->sessions, &s->link);
-	return s;
-}
-
-struct hold_session *hold_add_resumed(struct hold *h, const struct msg_resumed *m, const char *conn,
-				      const char *addr, void *stream)
-{
-	struct hold_session *s = map64_find(&h->by_sid, m->sid);
-
-	if (s) {
-		check(s->state != SESSION_LIVE);
-		revive(s, m, conn, addr, stream);
-	} else {
-		s = hold_add(h, m->sid, m->epoch, SESSION_CLIENT, m->jid, conn, addr, stream);
-		hold_out_start(&s->out, m->seen_n + 1);
-		hold_in_start(&s->in, m->next_q);
-	}
-	s->enabled = true;
-	s->enabling = false;
-	s->resume_id = xstrndup(m->resume_id.data, m->resume_id.len);
-	s->max_s = m->max_s;
-	s->in_base = m->in_base;
-	s->out_base = m->out_base;
-	s->held_n = m->seen_n;
-	blob_unref(&s->blob);
-	s->blob = blob_new(m->blob.data, m->blob.len);
-	return s;
+	hold_count_reported(s);
+	hold_free_if_done(s);
 }
 
 static void on_blob(struct hold *h, struct slice body)
@@ -496,13 +343,19 @@ bool hold_record(struct hold *h, uint16_t type, struct slice body)
 		on_forget(h, body);
 		return true;
 	case MSG_ENABLED:
-		on_enabled(h, body);
+		hold_on_enabled(h, body);
 		return true;
 	case MSG_DETACH:
-		on_detach(h, body);
+		hold_on_detach(h, body);
+		return true;
+	case MSG_RESUME_HAVE:
+		hold_on_resume_have(h, body);
 		return true;
 	case MSG_RELEASED:
-		on_released(h, body);
+		hold_on_released(h, body);
+		return true;
+	case MSG_TRY:
+		hold_on_try(h, body);
 		return true;
 	case MSG_BLOB:
 		on_blob(h, body);
@@ -518,7 +371,7 @@ static void announce_one(struct hold_session *s, struct link *l)
 		.sid = s->sid,
 		.epoch = s->epoch,
 		.kind = s->kind,
-		.state = s->state,
+		.state = s->moved ? SESSION_MOVED : s->state,
 		.sent_n = hold_out_next(&s->out) - 1,
 		.base_q = hold_in_base(&s->in),
 		.next_q = hold_in_next(&s->in),
@@ -556,39 +409,45 @@ static uint32_t announce_list(const struct list *sessions, struct link *l)
 	return count;
 }
 
-static uint32_t resend_list(const struct list *sessions, struct link *l)
+static void resend_list(const struct list *sessions)
 {
-	uint32_t count = 0;
-	struct blob *b;
-
 	list_each (it, sessions) {
 		struct hold_session *s = list_entry(it, struct hold_session, link);
-		uint64_t n = 0;
 
-		while (hold_out_each(&s->out, &n, &b)) {
-			struct slice in = blob_slice(b), body;
-			uint16_t type;
-
-			check(codec_next(&in, &type, &body) == ERR_OK);
-			link_put_encoded(l, type, blob_slice(b));
-			count++;
-		}
+		hold_resend(s);
 		if (s->enabling)
-			put_enable(s);
+			hold_put_enable(s);
 	}
-	return count;
 }
 
 void hold_announce(struct hold *h)
 {
 	struct link *l = h->link;
-	uint32_t sessions, resent;
+	uint32_t sessions;
 
+	hold_had_clear(h);
+	hold_new_boot(h);
 	sessions = announce_list(&h->ended, l) + announce_list(&h->sessions, l);
 	link_put_announce_end(l, &(struct msg_announce_end){sessions});
-	resent = resend_list(&h->ended, l) + resend_list(&h->sessions, l);
-	link_put_resend_end(l, &(struct msg_resend_end){resent});
-	log_info("hold", "event=announced sessions=%u resent=%u", sessions, resent);
+	resend_list(&h->ended);
+	resend_list(&h->sessions);
+	log_info("hold", "event=announced sessions=%u resent=%u suspects=%s", sessions, h->resent,
+		 list_empty(&h->waiting) ? "no" : "yes");
+	hold_try_next(h);
+}
+
+const struct hold_books *hold_books(const struct hold *h)
+{
+	return &h->books;
+}
+
+uint64_t hold_books_difference(const struct hold_books *b)
+{
+	uint64_t done = b->released + b->held;
+
+	for (int how = 0; how < HOLD_BOOKS_HOW; how++)
+		done += b->settled[how];
+	return b->accepted > done ? b->accepted - done : done - b->accepted;
 }
 
 uint64_t hold_sid(const struct hold_session *s)

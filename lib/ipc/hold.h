@@ -4,7 +4,27 @@
  * For each session: the stanzas accepted from its stream and not yet settled (encoded, sent again
  * to a new router), the origins of stanzas delivered to the stream and not yet forgotten (so that
  * a repeat is recognised), the session blob. The same for clients, components and echo services:
- * they only differ in their streams. Handles the records HELD SETTLED DELIVER FORGET BOUND BLOB.
+ * they only differ in their streams. Handles the records HELD SETTLED DELIVER FORGET BLOB ENABLED
+ * DETACH RELEASED TRY.
+ *
+ * Poison (CUSTODY 11). A stanza counts the router boots that died while they may have been handling
+ * it: those it was sent to and that had not reported it as HELD. With the second it is a suspect:
+ * it and what is behind it in its session wait, and once everything else is resent the router lets
+ * the suspects of all connection managers come one at a time (SUSPECT, TRY), each when the one
+ * before has been handled. RESEND_END is said after the last: until then the router recognises what
+ * its predecessors had delivered, knows ended sessions and takes stanzas from former owners.
+ * One that a router handled without a crash, alone or so that it said HELD, is a suspect again only
+ * after six more such deaths. One that was at the router, alone, when that died is quarantined: a
+ * REFUSED takes its place, and so its sender gets an error.
+ *
+ * Is it guilty? It was there at three deaths, at the third as the only one that had been there
+ * before. A kill -9 hits an innocent one only within the round trip of its trial (0.2 ms idle, 1 ms
+ * under load) with a router whose two predecessors died before they had said HELD of that stanza
+ * (20 ms, or their start). Killed every 2 s, with ten suspects and 2 of 100 deaths so close to the
+ * one before, that is one death in 10,000. After a death in the start under load suspects may be
+ * thousands and a kill among their trials is likely: therefore only the first 32 trials of a boot
+ * are proof at once. One that dies later in the row is the first of the next boot: it needs a
+ * fourth death.
  */
 #ifndef IPC_HOLD_H
 #define IPC_HOLD_H
@@ -20,6 +40,30 @@ struct hold;
 struct hold_session;
 struct link;
 
+/* A stanza that killed three routers. All borrowed. */
+struct hold_quarantined {
+	uint64_t sid, n;
+	uint8_t kind, type;
+	struct slice from, to, id;
+	struct slice bytes; /* the whole record */
+};
+
+#define HOLD_BOOKS_HOW 6
+
+/* P1: accepted = settled + released + held. */
+struct hold_books {
+	uint64_t accepted;		  /* taken into custody from streams */
+	uint64_t settled[HOLD_BOOKS_HOW]; /* by enum settled */
+	uint64_t released;		  /* another owner has it, or it came too late */
+	uint64_t held;			  /* now; their bytes: hold_total() */
+	uint64_t deliveries;		  /* taken from the router for streams */
+	uint64_t repeats;		  /* of these, such as an earlier router had sent */
+	uint64_t undeliverable;
+	uint64_t unforgotten; /* now: delivered, their origins kept (CUSTODY 8) */
+	uint64_t suspects;    /* tried alone */
+	uint64_t quarantined;
+};
+
 struct hold_events {
 	/* A new stanza for this session's stream: write it, then call hold_delivered(). Slices are
 	 * borrowed: copy what outlives the call. */
@@ -34,11 +78,20 @@ struct hold_events {
 	/* Somebody resumes this session elsewhere: close the connection without </stream:stream>
 	 * and call hold_detach() at once. */
 	void (*on_detach)(void *stream);
+	/* Called from hold_announce(); to be logged, and the bytes kept. May be NULL. */
+	void (*on_quarantine)(void *arg, const struct hold_quarantined *q);
 };
 
 /* link: to the router (bus_link()), borrowed; it outlives the hold. */
 struct hold *hold_new(struct link *link, const struct hold_events *events);
 void hold_free(struct hold **hp);
+
+/* Suspects are tried alone from now on; arg is handed to on_quarantine. Only with a router that
+ * answers SUSPECT: else everything is resent at once for ever. */
+void hold_isolate(struct hold *h, void *arg);
+
+const struct hold_books *hold_books(const struct hold *h);
+uint64_t hold_books_difference(const struct hold_books *b); /* 0, or the books are wrong */
 
 /* A session that has just got BOUND (jid: full JID or domain). stream is handed to the events. */
 struct hold_session *hold_add(struct hold *h, uint64_t sid, uint64_t epoch, uint8_t kind,

@@ -15,6 +15,7 @@ void hold_out_clear(struct hold_out *o)
 	for (size_t i = 0; i < o->cap; i++)
 		blob_unref(&o->slots[i]);
 	free(o->slots);
+	free(o->boots);
 	hold_out_init(o);
 }
 
@@ -24,17 +25,21 @@ void hold_out_start(struct hold_out *o, uint64_t next)
 	o->base = o->next = next;
 }
 
-void hold_out_drop_after(struct hold_out *o, uint64_t n, size_t *bytes)
+size_t hold_out_drop_after(struct hold_out *o, uint64_t n, size_t *bytes)
 {
+	size_t count = 0;
+
 	for (; o->next > n + 1 && o->next > o->base; o->next--) {
 		struct blob **slot = &o->slots[(o->next - 1) & (o->cap - 1)];
 
 		*bytes += *slot ? (*slot)->len : 0;
+		count += *slot != NULL;
 		blob_unref(slot);
 	}
 	/* All of those were settled (in vain) already: their numbers are free again. */
 	if (o->base == o->next && o->next > n + 1)
 		o->base = o->next = n + 1;
+	return count;
 }
 
 void hold_out_skip_to(struct hold_out *o, uint64_t next)
@@ -54,11 +59,17 @@ static void hold_out_grow(struct hold_out *o)
 {
 	size_t cap = o->cap ? o->cap * 2 : 4;
 	struct blob **slots = xcalloc(cap, sizeof(struct blob *));
+	uint8_t *boots = o->boots ? xcalloc(cap, 1) : NULL;
 
-	for (uint64_t n = o->base; n < o->next; n++)
+	for (uint64_t n = o->base; n < o->next; n++) {
 		slots[n & (cap - 1)] = o->slots[n & (o->cap - 1)];
+		if (boots)
+			boots[n & (cap - 1)] = o->boots[n & (o->cap - 1)];
+	}
 	free(o->slots);
+	free(o->boots);
 	o->slots = slots;
+	o->boots = boots;
 	o->cap = cap;
 }
 
@@ -66,6 +77,8 @@ void hold_out_add_take(struct hold_out *o, struct blob *b)
 {
 	if (o->next - o->base >= o->cap)
 		hold_out_grow(o);
+	if (o->boots)
+		o->boots[o->next & (o->cap - 1)] = 0;
 	o->slots[o->next++ & (o->cap - 1)] = b;
 }
 
@@ -73,7 +86,9 @@ void hold_out_add_take(struct hold_out *o, struct blob *b)
 static void hold_out_rest(struct hold_out *o)
 {
 	free(o->slots);
+	free(o->boots);
 	o->slots = NULL;
+	o->boots = NULL;
 	o->cap = 0;
 }
 
@@ -113,6 +128,50 @@ bool hold_out_each(const struct hold_out *o, uint64_t *n, struct blob **b)
 		}
 	}
 	return false;
+}
+
+struct blob *hold_out_find(const struct hold_out *o, uint64_t n)
+{
+	return n >= o->base && n < o->next ? o->slots[n & (o->cap - 1)] : NULL;
+}
+
+void hold_out_count_boot(struct hold_out *o, uint64_t after, uint64_t upto, uint64_t cleared)
+{
+	struct blob *b;
+
+	for (uint64_t n = after; hold_out_each(o, &n, &b) && n <= upto;) {
+		uint8_t *boots;
+
+		if (!o->boots)
+			o->boots = xcalloc(o->cap, 1);
+		boots = &o->boots[n & (o->cap - 1)];
+		if (n <= cleared && *boots < HOLD_OUT_CLEARED)
+			*boots = HOLD_OUT_CLEARED;
+		if (*boots != HOLD_OUT_CLEARED - 1 && *boots != UINT8_MAX)
+			++*boots;
+	}
+}
+
+void hold_out_acquit(struct hold_out *o, uint64_t n)
+{
+	if (o->boots && n >= o->base && n < o->next)
+		o->boots[n & (o->cap - 1)] = HOLD_OUT_CLEARED;
+}
+
+uint8_t hold_out_boots(const struct hold_out *o, uint64_t n)
+{
+	return o->boots && n >= o->base && n < o->next ? o->boots[n & (o->cap - 1)] : 0;
+}
+
+struct blob *hold_out_swap_take(struct hold_out *o, uint64_t n, struct blob *b)
+{
+	struct blob *old = hold_out_find(o, n);
+
+	check(old != NULL);
+	o->slots[n & (o->cap - 1)] = b;
+	if (o->boots)
+		o->boots[n & (o->cap - 1)] = 0;
+	return old;
 }
 
 void hold_in_init(struct hold_in *i)
@@ -185,6 +244,12 @@ void hold_in_add(struct hold_in *i, uint64_t origin_sid, uint64_t origin_n)
 	*slot(i, i->next++) = (struct hold_have){origin_sid, origin_n, false};
 }
 
+void hold_in_skip_to(struct hold_in *i, uint64_t next)
+{
+	while (i->next < next)
+		hold_in_add(i, 0, 0);
+}
+
 const struct hold_have *hold_in_get(const struct hold_in *i, uint64_t q)
 {
 	check(q >= i->base && q < i->next);
@@ -221,6 +286,12 @@ bool hold_in_deliver_one(struct hold_in *i, uint64_t q, uint64_t *upto)
 	check(q >= i->base && q < i->next);
 	slot(i, q)->delivered = true;
 	return advance(i, upto);
+}
+
+void hold_in_disown(struct hold_in *i, uint64_t q)
+{
+	check(q >= i->base && q < i->next);
+	slot(i, q)->origin_sid = slot(i, q)->origin_n = 0;
 }
 
 void hold_in_forget(struct hold_in *i, uint64_t q)

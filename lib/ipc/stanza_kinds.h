@@ -52,7 +52,12 @@ enum settled {
 
 /* What an announced session is: its stream lives; it is over and only custody is left; its
  * connection broke and it waits for <resume/> (XEP-0198). */
-enum session_state { SESSION_LIVE = 0, SESSION_ENDED = 1, SESSION_DETACHED = 2 };
+enum session_state {
+	SESSION_LIVE = 0,
+	SESSION_ENDED = 1,
+	SESSION_DETACHED = 2,
+	SESSION_MOVED = 3, /* ended here, but another cm has it: nobody is told that it is gone */
+};
 
 enum session_kind { SESSION_CLIENT = 0, SESSION_DOMAIN = 1 };
 

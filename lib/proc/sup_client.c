@@ -57,7 +57,7 @@ void sup_client_close(struct sup_client **cp)
 
 static enum err err_of(const char *name)
 {
-	for (int e = ERR_OK; e <= ERR_INTERNAL; e++)
+	for (int e = ERR_OK; e <= ERR_QUARANTINED; e++)
 		if (strcmp(err_name((enum err)e), name) == 0)
 			return (enum err)e;
 	return ERR_INTERNAL;

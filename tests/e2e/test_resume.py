@@ -5,163 +5,14 @@ once and in order whatever dies, and h says what the server has.
 """
 import asyncio
 import os
-import select
 import sys
-import time
-import xml.etree.ElementTree as ET
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from roundhouse import LIMIT, Closed, Instance, Raw, alive, case, run_cases, wait_for  # noqa: E402
+from roundhouse import LIMIT, Instance, Raw, case, run_cases, wait_for  # noqa: E402
+from sm import SM, Client, settle, texts, until  # noqa: E402
 
-SM = "urn:xmpp:sm:3"
-CLIENT = "{jabber:client}"
 JULIET = ("juliet", "capulet")
 ROMEO = ("romeo", "montague")
-
-
-class Client:
-    """A client with stream management that resumes whenever its connection ends."""
-
-    def __init__(self, rh, user, resource):
-        self.rh = rh
-        self.user, self.password = user
-        self.resource = resource
-        self.got = []        # bodies of messages, in order
-        self.presences = []  # (from, type)
-        self.errors = []
-        self.unacked = []    # stanzas sent and not acknowledged, in order
-        self.sent = 0
-        self.acked = 0       # the server's last h
-        self.handled = 0     # our h
-        self.mute = False    # does not answer <r/>
-        self.asked = 0       # <r/> that came
-        self.resumes = 0
-        self.raw = Raw(rh)
-        self.jid = self.raw.login(user[0], user[1], resource, presence=False)
-        self.id, self.max = self.enable()
-
-    def enable(self):
-        self.raw.send(f"<enable xmlns='{SM}' resume='true'/>")
-        m = self.raw.expect(r"<enabled xmlns='urn:xmpp:sm:3' id='([^']*)' resume='true' "
-                            r"max='(\d+)'/>")
-        self._start_parser()
-        return m.group(1).decode(), int(m.group(2))
-
-    def _start_parser(self):
-        self.parser = ET.XMLPullParser(("start", "end"))
-        self.parser.feed("<s xmlns='jabber:client'>")
-        self.depth = 0
-        self._feed(b"")
-
-    def _feed(self, data):
-        self.parser.feed(self.raw.buffer + data)
-        self.raw.buffer = b""
-        for event, element in self.parser.read_events():
-            if event == "start":
-                self.depth += 1
-                continue
-            self.depth -= 1
-            if self.depth == 1:
-                self._on_element(element)
-
-    def _on_element(self, e):
-        if e.tag == f"{{{SM}}}r":
-            self.asked += 1
-            if not self.mute:
-                self.ack()
-        elif e.tag == f"{{{SM}}}a":
-            self._on_ack(int(e.get("h")))
-        elif e.tag.startswith(CLIENT):
-            self.handled += 1
-            if e.tag == CLIENT + "message" and e.get("type") != "error":
-                self.got.append(e.findtext(CLIENT + "body"))
-            elif e.get("type") == "error":
-                self.errors.append(ET.tostring(e).decode())
-            elif e.tag == CLIENT + "presence":
-                self.presences.append((e.get("from"), e.get("type")))
-        else:
-            raise AssertionError(f"unexpected: {ET.tostring(e)}")
-
-    def _on_ack(self, h):
-        assert self.acked <= h <= self.sent, (self.acked, h, self.sent)
-        del self.unacked[:h - self.acked]
-        self.acked = h
-
-    def ack(self):
-        self.raw.send(f"<a xmlns='{SM}' h='{self.handled}'/>")
-
-    def request(self):
-        self.raw.send(f"<r xmlns='{SM}'/>")
-
-    def send(self, stanza):
-        self.sent += 1
-        self.unacked.append(stanza)
-        self.raw.send(stanza)
-
-    def say(self, to, text):
-        self.send(f"<message to='{to}' type='chat' id='{text}'><body>{text}</body></message>")
-
-    def drop(self):
-        """The connection is gone, as by a dead network: no close_notify, no </stream:stream>."""
-        self.raw.sock.close()
-
-    def pump(self, seconds=0.05):
-        """Takes what comes in that time; False when the server has closed the connection."""
-        end = time.monotonic() + seconds
-        while True:
-            left = end - time.monotonic()
-            pending = getattr(self.raw.sock, "pending", lambda: 0)()
-            if not pending and not select.select([self.raw.sock], [], [], max(0, left))[0]:
-                return True
-            try:
-                data = self.raw.sock.recv(65536)
-            except (ConnectionError, OSError):
-                data = b""
-            if not data:
-                return False
-            self._feed(data)
-
-    def live(self, seconds=0.05):
-        """As pump, but an ended connection is resumed."""
-        if not self.pump(seconds):
-            self.resume()
-
-    def resume(self, handled=None):
-        """A new connection, also while the service is away; sends again what the server lacks."""
-        end = time.monotonic() + LIMIT
-        while True:
-            try:
-                self._try_resume(self.handled if handled is None else handled)
-                return
-            except (Closed, OSError, ConnectionError) as e:
-                if time.monotonic() > end:
-                    raise AssertionError("could not resume") from e
-                time.sleep(0.05)
-
-    def _try_resume(self, handled):
-        self.raw.close()
-        self.raw = Raw(self.rh)
-        self.raw.authenticate(self.user, self.password)
-        self.raw.send(f"<resume xmlns='{SM}' previd='{self.id}' h='{handled}'/>")
-        m = self.raw.expect(r"<(resumed|failed) ([^>]*)>")
-        assert m.group(1) == b"resumed", self.raw.seen[-300:]
-        h = int(m.group(2).decode().split("h='")[1].split("'")[0])
-        assert f"previd='{self.id}'" in m.group(2).decode(), m.group(0)
-        self.resumes += 1
-        self.handled = handled
-        self._on_ack(h)
-        self._start_parser()
-        for stanza in self.unacked:
-            self.raw.send(stanza)
-        self.request()  # an earlier one may have gone with the connection
-
-    def close(self):
-        """With a last <a/> (XEP-0198 section 4), so that nothing goes to the offline storage."""
-        self.pump(0)
-        self.ack()
-        self.raw.send("</stream:stream>")
-        self.raw.read_to_end()
-        self.raw.close()
 
 
 def pair(rh, name):
@@ -169,26 +20,6 @@ def pair(rh, name):
     for c in (juliet, romeo):
         c.send("<presence/>")
     return juliet, romeo
-
-
-def until(condition, what, *clients):
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for: {what}"
-        for c in clients:
-            c.live(0.02)
-
-
-def settle(*clients):
-    """Everything that was sent is acknowledged."""
-    for c in clients:
-        c.live(0)
-        c.request()
-    until(lambda: not any(c.unacked for c in clients), "acknowledgements", *clients)
-
-
-def texts(name, n):
-    return [f"{name}-{i}" for i in range(n)]
 
 
 @case
@@ -369,6 +200,19 @@ def kill_both(rh, *names):
 @case
 def nothing_is_lost_or_doubled_when_the_router_then_cm_client_are_killed(rh):
     chat_through(rh, "router-cm", lambda i: kill_both(rh, "router", f"cm-client-{i + 1}"), rounds=1)
+
+
+@case
+def nothing_is_lost_or_doubled_when_cm_clients_then_the_router_are_killed(rh):
+    """The router has said goodbye to the managers, and what it alone held is on its shelf."""
+    def harm(_):
+        for name in ("cm-client-1", "cm-client-2"):
+            deaths = rh.log("router").count("event=peer_dead")
+            kill(rh, name)
+            wait_for(lambda n=deaths: rh.log("router").count("event=peer_dead") > n, "its death")
+        rh.wait_stats("router", lambda s: s["shelf_behind"] == 0)
+        kill_both(rh, "router")
+    chat_through(rh, "cm-router", harm, rounds=2)
 
 
 @case

@@ -52,9 +52,32 @@ static bool offline(struct slice *in, struct str *out)
 	return true;
 }
 
+static bool shelf_change(struct slice *in, struct str *out)
+{
+	struct db_shelf_change change;
+
+	if (!db_shelf_change_get(in, &change))
+		return false;
+	db_shelf_change_put(out, &change);
+	touch(change.body);
+	return true;
+}
+
+static bool shelf_row(struct slice *in, struct str *out)
+{
+	struct db_shelf_row row;
+
+	if (!db_shelf_row_get(in, &row))
+		return false;
+	db_shelf_row_put(out, &row);
+	touch(row.body);
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static bool (*const lists[])(struct slice *, struct str *) = {roster_item, scram, offline};
+	static bool (*const lists[])(struct slice *, struct str *) = {roster_item, scram, offline,
+								      shelf_change, shelf_row};
 	struct slice in = slice_of((const char *)data, size);
 	struct slice before;
 	uint8_t list;

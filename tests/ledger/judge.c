@@ -329,6 +329,14 @@ static bool in_trouble(const struct judge *j, const struct entry *e)
 	return false;
 }
 
+/* A request whose addressee's session ended is bounced to the session it came from, and to no other
+ * (RFC 6121 8.5.3.2.3): with that one the error may go. */
+static bool bounced_to_nobody(const struct judge *j, const struct entry *e)
+{
+	return e->kind == JUDGE_IQ && j->sessions.at[e->to_session].ended != JUDGE_NONE &&
+	       j->sessions.at[e->session].ended != JUDGE_NONE;
+}
+
 static void judge_unseen(struct judge *j, uint32_t number, struct row *row)
 {
 	struct entry *e = &j->entries.at[number];
@@ -341,6 +349,8 @@ static void judge_unseen(struct judge *j, uint32_t number, struct row *row)
 		if (lives && (from->resumable || e->kind == JUDGE_PING))
 			breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
 	} else if (is_for_session_only(e) && j->sessions.at[e->to_session].ended != JUDGE_NONE) {
+		row->apart++;
+	} else if (bounced_to_nobody(j, e)) {
 		row->apart++;
 	} else if (!is_for_session_only(e) && addressee_vanished(j, e)) {
 		row->apart++;

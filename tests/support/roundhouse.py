@@ -98,7 +98,8 @@ class Instance:
         return self.path("pki", "ca.pem")
 
     def configure(self, settings):
-        """Appends settings of top level groups: {"log": 'level = "debug";'} replaces the group."""
+        """Adds settings to top level groups, {"log": 'level = "debug";'}; those that stand there
+        already (lists do) go."""
         name = self.path("conf", "roundhouse.conf")
         with open(name, encoding="utf-8") as f:
             text = f.read()
@@ -106,7 +107,12 @@ class Instance:
             inside = re.compile(r"^(%s\s*[:=]\s*\{)" % re.escape(group), re.M)
             if not inside.search(text):
                 raise AssertionError(f"{name} has no group {group}")
-            text = inside.sub(lambda m, b=body: m.group(1) + "\n\t" + b, text, count=1)
+            at = inside.search(text).end()
+            end = text.index("\n}", at)
+            block = text[at:end]
+            for key in re.findall(r"^\s*(\w+)\s*=", body, re.M):
+                block = re.sub(r"^\t%s\s*=[^;]*;\n" % key, "", block, flags=re.M)
+            text = text[:at] + "\n\t" + body + block + text[end:]
         with open(name, "w", encoding="utf-8") as f:
             f.write(text)
 
@@ -195,6 +201,16 @@ class Instance:
     def wait_log(self, service, pattern):
         return wait_for(lambda: re.search(pattern, self.log(service), re.M),
                         f"{pattern!r} in the log of {service}")
+
+    def stats(self, process):
+        """What `xmpp stats` says of one process: a dict."""
+        out = self.run("xmpp", "stats", "--json").stdout
+        lines = [json.loads(line) for line in out.splitlines()]
+        return next(line for line in lines if line["process"] == process)
+
+    def wait_stats(self, process, condition):
+        """Until condition(what stats() says) holds."""
+        wait_for(lambda: condition(self.stats(process)), f"stats of {process}")
 
     def log_tail(self, lines=15):
         text = ""

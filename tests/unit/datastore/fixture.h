@@ -11,9 +11,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,20 +38,19 @@ struct fixture {
 	char path[160];
 };
 
+static inline int fixture_remove_one(const char *path, const struct stat *st, int flag,
+				     struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	remove(path);
+	return 0;
+}
+
 static inline void fixture_remove_dir(const char *dir)
 {
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	while (d && (e = readdir(d))) {
-		char name[512];
-
-		snprintf(name, sizeof(name), "%s/%s", dir, e->d_name);
-		unlink(name);
-	}
-	if (d)
-		closedir(d);
-	rmdir(dir);
+	nftw(dir, fixture_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline void fixture_init(struct fixture *f)

@@ -100,11 +100,13 @@ static inline int rig_setup(void **state)
 	str_init(&r->body);
 	r->loop = loop_new();
 	r->guard = loop_timer_new(r->loop, rig_on_guard, r);
-	r->options = (struct store_options){
-		.path = r->f.path,
-		.check = SCHEMA_CHECK_QUICK,
-		.key_reads_per_minute = 1000,
-		.limits = {.max_roster_items = 100, .ops_keep_ms = 600000, .ops_max_rows = 1000}};
+	r->options = (struct store_options){.path = r->f.path,
+					    .check = SCHEMA_CHECK_QUICK,
+					    .key_reads_per_minute = 1000,
+					    .limits = {.max_roster_items = 100,
+						       .ops_keep_ms = 600000,
+						       .ops_max_rows = 1000,
+						       .shelf_bytes = 1000000}};
 	rig_start(r);
 	*state = r;
 	return 0;

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "store_rig.h"
+#include "datastore/quarantine.h"
 
 #define DISK_BYTES "16m"
 #define ROOM	   (1024 * 1024)
@@ -116,6 +117,122 @@ static void the_watermark_keeps_room_for_removals(void **state)
 	assert_null(r->alarm);
 }
 
+/* One change of the shelf; length 0: the row's deletion. */
+static struct str shelf_request(uint64_t n, size_t length)
+{
+	struct str body = STR_INIT, changes = STR_INIT, s = STR_INIT;
+	struct db_shelf_change c = {.op = SHELF_PUT, .sid = UINT64_MAX, .kind = 2, .n = n};
+
+	while (body.len < length)
+		str_addc(&body, 'b');
+	c.op = length ? SHELF_PUT : SHELF_DEL;
+	c.upto = n;
+	c.body = str_slice(&body);
+	db_shelf_change_put(&changes, &c);
+	if (length)
+		msg_db_shelf_put(&s, &(struct msg_db_shelf){str_slice(&changes)});
+	else
+		msg_db_shelf_del_put(&s, &(struct msg_db_shelf_del){str_slice(&changes)});
+	str_clear(&body);
+	str_clear(&changes);
+	return s;
+}
+
+/* The numbers first..last are there, and nothing else. */
+static void expect_shelf(struct store_rig *r, uint64_t first, uint64_t last)
+{
+	struct msg_db_shelf_rows m = {.more = 1};
+	struct db_shelf_row row = {0};
+	struct str s;
+
+	while (m.more) {
+		str_init(&s);
+		msg_db_shelf_get_put(&s,
+				     &(struct msg_db_shelf_get){row.sid, row.kind, row.n, 100000});
+		assert_int_equal(rig_ask_take(r, 1, s), ERR_OK);
+		assert_int_equal(msg_db_shelf_rows_get(rig_body(r, MSG_DB_SHELF_ROWS), &m), ERR_OK);
+		while (m.list.len) {
+			assert_true(db_shelf_row_get(&m.list, &row));
+			assert_int_equal(row.n, first++);
+		}
+	}
+	assert_int_equal(first, last + 1);
+}
+
+static struct str quarantine_request(size_t length)
+{
+	struct str bytes = STR_INIT, s = STR_INIT;
+
+	while (bytes.len < length)
+		str_addc(&bytes, 'q');
+	msg_db_quarantine_put(&s, &(struct msg_db_quarantine){S("a stanza"), str_slice(&bytes)});
+	str_clear(&bytes);
+	return s;
+}
+
+static void a_full_disk_keeps_the_shelf_whole(void **state)
+{
+	struct store_rig *r = *state;
+	uint64_t n = 0, removed = 0;
+	enum err e;
+
+	if (!mounted)
+		skip();
+	fill(r->f.dir, ROOM);
+	do
+		e = rig_ask_take(r, 1000 + n, shelf_request(n + 1, 20000));
+	while (e == ERR_OK && ++n < 1000);
+	assert_int_equal(e, ERR_NOSPACE);
+	assert_true(n > 10);
+	expect_shelf(r, 1, n);
+	unfill(r->f.dir);
+	/* Within the watermark rows go and none comes. */
+	r->options.min_free = 8 * ROOM;
+	store_set_options(r->store, &r->options);
+	fill(r->f.dir, 6 * ROOM);
+	while (removed < 10)
+		assert_int_equal(rig_ask_take(r, 3000, shelf_request(++removed, 0)), ERR_OK);
+	assert_int_equal(rig_ask_take(r, 4000, shelf_request(n + 1, 100)), ERR_NOSPACE);
+	assert_int_equal(rig_ask_take(r, 4001, quarantine_request(10)), ERR_NOSPACE);
+	assert_string_equal(r->text.data, disk_text(DISK_LOW));
+	expect_shelf(r, 11, n);
+	unfill(r->f.dir);
+	assert_int_equal(rig_ask_take(r, 4000, shelf_request(n + 1, 100)), ERR_OK);
+	store_close(&r->store);
+	r->options.check = SCHEMA_CHECK_FULL;
+	rig_start(r);
+	expect_shelf(r, 11, n + 1);
+}
+
+static void a_full_disk_leaves_no_half_file_in_quarantine(void **state)
+{
+	struct store_rig *r = *state;
+	char dir[200];
+	struct quarantine *q;
+
+	if (!mounted)
+		skip();
+	rig_turn(r, 0, 20); /* the first look at the disk */
+	snprintf(dir, sizeof(dir), "%s/quarantine", r->f.dir);
+	assert_int_equal(rig_ask_take(r, 1, quarantine_request(10)), ERR_OK);
+	assert_string_equal(r->alarm, QUARANTINE_TEXT);
+	fill(r->f.dir, ROOM);
+	assert_int_equal(rig_ask_take(r, 2, quarantine_request(2 * ROOM)), ERR_NOSPACE);
+	assert_non_null(strstr(r->text.data, "No space left on device; check"));
+	q = quarantine_new(dir);
+	assert_int_equal(quarantine_count(q), 1);
+	quarantine_free(&q);
+	/* The disk's trouble is told before what lies in quarantine. */
+	assert_int_equal(rig_ask_take(r, 3, shelf_request(1, 2 * ROOM)), ERR_NOSPACE);
+	rig_turn(r, 0, 20);
+	assert_string_equal(r->alarm, disk_text(DISK_FULL));
+	assert_int_equal(rig_ask_take(r, 2, quarantine_request(10)), ERR_NOSPACE);
+	unfill(r->f.dir);
+	rig_turn(r, 0, 2500);
+	assert_string_equal(r->alarm, QUARANTINE_TEXT);
+	assert_int_equal(rig_ask_take(r, 2, quarantine_request(10)), ERR_OK);
+}
+
 static void a_start_on_a_full_disk_says_so_and_leaves_nothing(void **state)
 {
 	struct store_rig *r = *state;
@@ -144,6 +261,7 @@ static int setup(void **state)
 
 	rig_setup(state);
 	r = *state;
+	r->options.limits.shelf_bytes = 1 << 30;
 	if (!mounted)
 		return 0;
 	store_close(&r->store);
@@ -191,6 +309,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_DISK(a_full_disk_refuses_writes_answers_reads_and_recovers),
 		WITH_DISK(the_watermark_keeps_room_for_removals),
+		WITH_DISK(a_full_disk_keeps_the_shelf_whole),
+		WITH_DISK(a_full_disk_leaves_no_half_file_in_quarantine),
 		WITH_DISK(a_start_on_a_full_disk_says_so_and_leaves_nothing),
 	};
 

@@ -32,6 +32,9 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 	struct msg_settled s;
 	struct msg_forget f;
 	struct msg_held h;
+	struct msg_resume_have have;
+	struct msg_resumed r;
+	struct msg_released rel;
 
 	if (type == MSG_DELIVER && msg_deliver_get(body, &d) == ERR_OK)
 		str_addf(&b->text, "DELIVER %d q%d %.*s;", (int)d.sid, (int)d.q,
@@ -42,10 +45,17 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 		str_addf(&b->text, "FORGET %d q%d;", (int)f.sid, (int)f.q);
 	else if (type == MSG_HELD && msg_held_get(body, &h) == ERR_OK)
 		str_addf(&b->text, "HELD %d n%d;", (int)h.sid, (int)h.n);
+	else if (type == MSG_RESUME_HAVE && msg_resume_have_get(body, &have) == ERR_OK)
+		str_addf(&b->text, "HAVE %d q%d %d,%d;", (int)have.sid, (int)have.q,
+			 (int)have.origin_sid, (int)have.origin_n);
+	else if (type == MSG_RESUMED && msg_resumed_get(body, &r) == ERR_OK)
+		str_addf(&b->text, "RESUMED %d q%d;", (int)r.sid, (int)r.next_q);
+	else if (type == MSG_RELEASED && msg_released_get(body, &rel) == ERR_OK)
+		str_addf(&b->text, "RELEASED %d epoch%d;", (int)rel.sid, (int)rel.epoch);
 }
 
-/* Moves everything both ways (so receipts are known) and compares what the cm got. */
-static void expect(struct bed *b, const char *text)
+/* Moves everything both ways, so receipts are known. */
+static void turn(struct bed *b)
 {
 	struct slice frame;
 
@@ -59,6 +69,12 @@ static void expect(struct bed *b, const char *text)
 		link_receive(b->link, frame, on_record, b);
 		link_sent(b->far);
 	}
+}
+
+/* And compares what the cm got. */
+static void expect(struct bed *b, const char *text)
+{
+	turn(b);
 	assert_string_equal(b->text.data, text);
 }
 
@@ -83,7 +99,7 @@ static int setup_with(void **state, struct custody_limits limits)
 /* A router that has just started, and one whose announcements are all in. */
 static int setup_starting(void **state)
 {
-	return setup_with(state, (struct custody_limits){1 << 20, 1 << 20});
+	return setup_with(state, (struct custody_limits){.flight = 1 << 20, .queue = 1 << 20});
 }
 
 static int setup(void **state)
@@ -96,7 +112,7 @@ static int setup(void **state)
 
 static int setup_small(void **state)
 {
-	int rc = setup_with(state, (struct custody_limits){150, 200});
+	int rc = setup_with(state, (struct custody_limits){.flight = 150, .queue = 200});
 
 	custody_restored(((struct bed *)*state)->c);
 	return rc;
@@ -309,12 +325,167 @@ static void what_nobody_claims_is_forgotten_once_all_resends_are_in(void **state
 static void what_an_ended_session_had_is_settled(void **state)
 {
 	struct bed *b = *state;
+	struct custody_entry *e;
 
 	endpoint_have(b->c, b->ep[2], &(struct msg_announce_have){2, 1, 1, 7, 1});
-	assert_false(custody_was_delivered(b->c, 1, 7));
 	endpoint_remove(b->c, b->ep[2], "gone");
-	assert_true(custody_was_delivered(b->c, 1, 7));
-	assert_false(custody_was_delivered(b->c, 1, 8));
+	e = custody_accept(b->c, b->peer, b->ep[1], 8, 10, true);
+	assert_false(custody_was_delivered(b->c, e));
+	custody_handled(b->c, e);
+	e = custody_accept(b->c, b->peer, b->ep[1], 7, 10, true);
+	assert_true(custody_was_delivered(b->c, e));
+	custody_handled(b->c, e);
+}
+
+/* A session of its own connection manager that can be resumed. */
+static struct endpoint *elsewhere(struct bed *b, struct link **link, struct custody_peer **p)
+{
+	struct endpoint *ep;
+
+	*link = link_new(77, 1 << 20, 1 << 16);
+	link_restart(*link, 6);
+	*p = custody_peer_add(b->c, *link);
+	ep = endpoint_add(b->c, *p, 9, 1, SESSION_CLIENT, 1, slice_str("j"));
+	endpoint_enable(b->c, ep, 0, 60, slice_str("id"));
+	return ep;
+}
+
+/* Twins: one has had the message at a cm that dies, the other has not, so its sender's cm still
+ * holds it and would send it again to the next router. */
+static void who_resumes_takes_along_what_it_had_and_others_have_not(void **state)
+{
+	struct bed *b = *state;
+	struct custody_peer *p;
+	struct endpoint *ep;
+	struct link *other;
+
+	b->ep[3] = ep = elsewhere(b, &other, &p);
+	send_to(b, 1, "a", 2, 3);
+	send_to(b, 2, "b", 3, 0);
+	send_to(b, 3, "c", 2, 3);
+	send_to(b, 4, "d", 3, 0);
+	expect(b, "DELIVER 2 q1 a;DELIVER 2 q2 c;HELD 1 n4;");
+	custody_delivered(b->c, ep, 3);
+	expect(b, "SETTLED 1 n2 how1;");
+	expect(b, "");
+	custody_peer_dead(b->c, &p, "gone", (struct monotime){0});
+	assert_int_equal(endpoint_resume(b->c, ep, b->peer, 5, 3), ERR_OK);
+	expect(b, "HAVE 9 q1 1,1;HAVE 9 q3 1,3;RESUMED 9 q4;DELIVER 9 q4 d;");
+	custody_delivered(b->c, b->ep[2], 1);
+	expect(b, "SETTLED 1 n1 how1;");
+	expect(b, "FORGET 2 q1;FORGET 9 q2;");
+	custody_delivered(b->c, ep, 4);
+	custody_delivered(b->c, b->ep[2], 2);
+	expect(b, "SETTLED 1 n4 how1;SETTLED 1 n3 how1;");
+	expect(b, "FORGET 2 q2;FORGET 9 q4;");
+	link_free(&other);
+}
+
+/* The cm on which it was resumed first died before it had heard of it: the former one still knows
+ * it as it was. */
+static void a_former_owner_is_released_of_the_epoch_that_it_had(void **state)
+{
+	struct bed *b = *state;
+	struct link *first = link_new(77, 1 << 20, 1 << 16),
+		    *second = link_new(77, 1 << 20, 1 << 16);
+	struct link *far = link_new(7, 1 << 20, 1 << 16);
+	struct custody_peer *dies, *stays;
+	struct slice frame;
+
+	link_restart(first, 6);
+	link_restart(second, 7);
+	link_restart(far, 77);
+	dies = custody_peer_add(b->c, first);
+	stays = custody_peer_add(b->c, second);
+	endpoint_enable(b->c, b->ep[2], 0, 60, slice_str("id"));
+	turn(b);
+	endpoint_detach(b->c, b->ep[2], (struct monotime){0});
+	assert_int_equal(endpoint_resume(b->c, b->ep[2], dies, 5, 0), ERR_OK);
+	custody_peer_dead(b->c, &dies, "gone", (struct monotime){0});
+	assert_int_equal(endpoint_resume(b->c, b->ep[2], stays, 6, 0), ERR_OK);
+	expect(b, "");
+	assert_true(link_next(second, true, &frame));
+	assert_int_equal(link_receive(far, frame, on_record, b), ERR_OK);
+	link_sent(second);
+	assert_true(link_next(far, true, &frame));
+	assert_int_equal(link_receive(second, frame, on_record, b), ERR_OK);
+	expect(b, "RELEASED 2 epoch1;FORGET 2 q0;");
+	custody_peer_dead(b->c, &stays, "gone", (struct monotime){0});
+	link_free(&first);
+	link_free(&second);
+	link_free(&far);
+}
+
+static void what_a_living_session_had_at_its_former_cm_others_get_all_the_same(void **state)
+{
+	struct bed *b = *state;
+	struct custody_entry *e = custody_accept(b->c, b->peer, b->ep[1], 7, 10, true);
+	struct session_stanza s = text("a");
+
+	custody_have_former(b->c, &(struct msg_announce_have){3, 1, 1, 7, 1});
+	assert_false(custody_was_delivered(b->c, e));
+	custody_deliver(b->c, e, b->ep[2], &s);
+	custody_deliver(b->c, e, b->ep[3], &s);
+	custody_handled(b->c, e);
+	expect(b, "DELIVER 2 q1 a;");
+}
+
+static void what_its_owner_has_is_kept_though_a_former_one_has_it_too(void **state)
+{
+	struct bed *b = *state;
+
+	endpoint_have(b->c, b->ep[3], &(struct msg_announce_have){3, 1, 0, 0, 1});
+	endpoint_have(b->c, b->ep[3], &(struct msg_announce_have){3, 2, 1, 7, 1});
+	custody_have_former(b->c, &(struct msg_announce_have){3, 2, 1, 7, 1});
+	send_to(b, 7, "a", 2, 3);
+	expect(b, "DELIVER 2 q1 a;");
+	custody_restored(b->c);
+	turn(b);
+	assert_non_null(strstr(b->text.data, "FORGET 3 q1;"));
+	custody_delivered(b->c, b->ep[2], 1);
+	expect(b, "SETTLED 1 n7 how1;");
+	expect(b, "FORGET 2 q1;FORGET 3 q2;");
+}
+
+static void note_how(void *arg, uint8_t how)
+{
+	*(uint8_t *)arg = how;
+}
+
+/* The router died after a message was stored and before its sender's cm knew that. */
+static void what_comes_from_the_store_is_not_delivered_again_for_its_sender(void **state)
+{
+	struct bed *b = *state;
+	struct session_stanza s = text("a");
+	uint8_t how = 0;
+
+	endpoint_have(b->c, b->ep[3], &(struct msg_announce_have){3, 1, 1, 8, 0});
+	custody_originate(b->c, b->ep[2], 1, 7, &s, note_how, &how);
+	custody_originate(b->c, b->ep[3], 1, 8, &s, note_how, &how);
+	send_to(b, 7, "a", 2, 0);
+	send_to(b, 8, "b", 3, 0);
+	send_to(b, 9, "c", 2, 0);
+	expect(b, "DELIVER 2 q1 a;SETTLED 1 n7 how2;SETTLED 1 n8 how2;DELIVER 2 q2 c;");
+	assert_int_equal(how, 0);
+	custody_delivered(b->c, b->ep[2], 1);
+	assert_int_equal(how, SETTLED_DELIVERED);
+	assert_int_equal(custody_books(b->c)->held, 2);
+}
+
+static void what_was_stored_is_kept_by_its_receiver_until_its_sender_knows_of_that(void **state)
+{
+	struct bed *b = *state;
+	struct custody_entry *e = custody_accept(b->c, b->peer, b->ep[1], 1, 10, false);
+	struct session_stanza s = text("a");
+	uint8_t how = 0;
+
+	custody_conclude(e, SETTLED_STORED);
+	custody_handled(b->c, e);
+	custody_originate(b->c, b->ep[2], 1, 1, &s, note_how, &how);
+	custody_delivered(b->c, b->ep[2], 1);
+	custody_noted(b->c, 1, 1); /* and deleted */
+	expect(b, "SETTLED 1 n1 how2;DELIVER 2 q1 a;HELD 1 n1;");
+	expect(b, "FORGET 2 q1;");
 }
 
 #define STARTING(f) cmocka_unit_test_setup_teardown(f, setup_starting, teardown)
@@ -337,6 +508,12 @@ int main(void)
 		STARTING(what_a_session_has_already_is_not_sent_again_after_a_router_start),
 		STARTING(what_nobody_claims_is_forgotten_once_all_resends_are_in),
 		STARTING(what_an_ended_session_had_is_settled),
+		T(who_resumes_takes_along_what_it_had_and_others_have_not),
+		T(what_was_stored_is_kept_by_its_receiver_until_its_sender_knows_of_that),
+		T(a_former_owner_is_released_of_the_epoch_that_it_had),
+		STARTING(what_a_living_session_had_at_its_former_cm_others_get_all_the_same),
+		STARTING(what_its_owner_has_is_kept_though_a_former_one_has_it_too),
+		STARTING(what_comes_from_the_store_is_not_delivered_again_for_its_sender),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,6 +204,25 @@ static inline bool fake_had(void *ctx, const struct custody_entry *e, uint64_t s
 	return e->had[sid % FAKE_SIDS];
 }
 
+static inline void fake_lost(void *ctx, uint64_t sid, struct slice full, struct slice blob,
+			     uint32_t seconds)
+{
+	struct fake *f = ctx;
+
+	assert_false(session_exists(f->m, sid));
+	str_addf(&f->trace, "lost sid=%u %.*s for %u s\n", (unsigned int)sid, SLICE_ARG(full),
+		 seconds);
+	str_reset(&f->blobs[sid % FAKE_SIDS]);
+	str_add_slice(&f->blobs[sid % FAKE_SIDS], blob);
+}
+
+static inline void fake_lost_over(void *ctx, uint64_t sid)
+{
+	struct fake *f = ctx;
+
+	str_addf(&f->trace, "lost over sid=%u\n", (unsigned int)sid);
+}
+
 static const struct session_host fake_host = {
 	.deliver = fake_deliver,
 	.answer = fake_answer,
@@ -217,6 +236,8 @@ static const struct session_host fake_host = {
 	.store = fake_store,
 	.route = fake_route,
 	.had = fake_had,
+	.lost = fake_lost,
+	.lost_over = fake_lost_over,
 };
 
 static const char *const fake_domains[] = {"example.com", "example.org", NULL};
@@ -227,7 +248,9 @@ static inline void fake_configure(struct fake *f, const char *conflict, unsigned
 							 .sessions_per_user = limit,
 							 .resource_conflict = conflict,
 							 .software_name = "Roundhouse",
-							 .software_version = "0.1"});
+							 .software_version = "0.1",
+							 .presence_grace_s = 60,
+							 .reconnect_grace_s = 10});
 }
 
 static inline int fake_setup(void **state)
@@ -288,6 +311,33 @@ static inline void fake_forget(struct fake *f)
 static inline void bind_to(struct fake *f, uint64_t sid, const char *bare, const char *resource)
 {
 	session_bind(f->m, sid, S(bare), S(resource), S("c2s#1"), S("127.0.0.1:4000"), NOW);
+}
+
+/* So long after everything began. */
+static inline struct monotime after_s(unsigned int seconds)
+{
+	return monotime_add_ms(NOW, seconds * UINT64_C(1000));
+}
+
+static inline void tick(struct fake *f, unsigned int seconds)
+{
+	session_tick(f->m, after_s(seconds));
+}
+
+/* The router starts anew: nothing is left but what others keep. */
+static inline void fake_restart(struct fake *f)
+{
+	session_free(&f->m);
+	f->m = session_new(&fake_host, f);
+	fake_configure(f, "replace", 4);
+	str_reset(&f->trace);
+	if (f->trace.cap)
+		f->trace.data[0] = '\0';
+}
+
+static inline enum err announce(struct fake *f, uint64_t sid, const char *full, struct slice blob)
+{
+	return session_announce(f->m, sid, S(full), S("c2s#1"), S("127.0.0.1:4000"), blob, NOW);
 }
 
 /* A child index as xml_in makes it, for the one child that presence.c looks for. */

@@ -814,6 +814,56 @@ static void nothing_is_left_behind_by_a_manager_that_goes(void **state)
 	assert_true(f->nrequests > 0);
 }
 
+static void what_is_kept_while_a_session_is_detached_comes_when_it_is_resumed(void **state)
+{
+	struct fake *f = *state;
+	struct away *a = away_of(f);
+
+	appear(f, 2, "orchard", "0");
+	session_detached(f->m, 2, NOW);
+	fake_forget(f);
+	say(f, "before");
+	expect(f, "deliver sid=2 message chat from=" JULIET "/balcony to=" ROMEO " id=before\n");
+	tick(f, 60);
+	fake_forget(f);
+	say(f, "after");
+	store_run(f);
+	send(f, "chat", ROMEO "/orchard", "full", STANZA_HAS_BODY, 0);
+	expect(f,
+	       "stored: xep0160 stored\n"
+	       "deliver sid=2 message chat from=" JULIET "/balcony to=" ROMEO "/orchard id=full\n");
+	session_resumed(f->m, 2, S("c"), S("a"), after_s(90));
+	say(f, "new");
+	store_run(f);
+	expect(f, "kept sid=2 n=4 id=after\n"
+		  "deliver sid=2 message chat from=" JULIET "/balcony to=" ROMEO " id=new\n");
+	settle_all(f);
+	store_run(f);
+	assert_int_equal(a->nrows, 0);
+}
+
+static void a_lost_session_is_offered_nothing(void **state)
+{
+	struct fake *f = *state;
+	unsigned int fetches;
+
+	keep(f, "1");
+	appear(f, 2, "orchard", "0");
+	fake_forget(f);
+	session_lost(f->m, 2, S("its connection manager died"), 0, NOW);
+	fake_forget(f);
+	say(f, "2");
+	store_run(f);
+	expect(f, "stored: xep0160 stored\n");
+	leave(f, 2);
+	/* Nor when a restarted router hears of it. */
+	fetches = away_of(f)->fetches;
+	assert_int_equal(announce(f, 9, ROMEO "/orchard", str_slice(&f->blobs[2])), ERR_OK);
+	session_lost(f->m, 9, S("lost before the restart"), 5, NOW);
+	store_run(f);
+	assert_int_equal(away_of(f)->fetches, fetches);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -844,6 +894,8 @@ int main(void)
 		TEST(many_are_deleted_before_all_are_delivered),
 		TEST(a_message_refused_by_a_session_that_lives_is_bounced),
 		TEST(nothing_is_left_behind_by_a_manager_that_goes),
+		TEST(what_is_kept_while_a_session_is_detached_comes_when_it_is_resumed),
+		TEST(a_lost_session_is_offered_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
