@@ -277,6 +277,10 @@ void answer_tie(struct custody_entry *answer, struct custody_entry *question)
 {
 	if (!answer->made || answer->after || !question)
 		return;
+	if (answer->pending == 0) { /* settled already */
+		hand_deliveries(answer, question);
+		return;
+	}
 	answer->after = question;
 	list_append(&question->afters, &answer->after_link);
 }

@@ -9,10 +9,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from roundhouse import Instance, Raw, add_case, case, run_cases, wait_for
+from roundhouse import SANITIZED, Instance, Raw, add_case, case, run_cases, wait_for
 from sm import Client, Plain, befriend, settle, shown, until
 
-GRACE = 3  # seconds, both of them: long enough for a router to die in between
+GRACE = 9 if SANITIZED else 3  # seconds, both of them: long enough for a router to die in between
 JULIET = ("juliet", "capulet")
 ROMEO = ("romeo", "montague")
 

@@ -249,8 +249,8 @@ static void restarts_of(const char *service, unsigned int closes)
 	}
 	talk(pair, TALK_MS, NULL);
 	if (!wait_until(both_have_all, pair))
-		fail_msg("came %u+%u of %u and %u+%u of %u", pair[0].got, pair[0].wrong, pair[1].sent,
-			 pair[1].got, pair[1].wrong, pair[0].sent);
+		fail_msg("came %u+%u of %u and %u+%u of %u", pair[0].got, pair[0].wrong,
+			 pair[1].sent, pair[1].got, pair[1].wrong, pair[0].sent);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(pair[i].wrong, 0);
 		assert_int_equal(pair[i].got, pair[1 - i].sent);
