@@ -333,6 +333,16 @@ static void do_read(struct store *s, const struct msg_store *m, const struct req
 	request_out_clear(&out);
 }
 
+/* The router says until when, in ms of the machine's clock modulo 2^32 (49 days); 0: forever. */
+static struct monotime deadline_of(const struct msg_store *m, struct monotime now)
+{
+	int32_t left = (int32_t)(m->deadline_ms - (uint32_t)(now.us / 1000));
+
+	if (!m->deadline_ms)
+		return (struct monotime){0};
+	return left > 0 ? monotime_add_ms(now, (uint64_t)left) : (struct monotime){1};
+}
+
 static void do_write(struct store *s, const struct msg_store *m, uint16_t type,
 		     const struct request *r, struct slice body)
 {
@@ -354,8 +364,7 @@ static void do_write(struct store *s, const struct msg_store *m, uint16_t type,
 	s->count.writes++;
 	op = write_op_new(m->op_boot, m->op_n, r, body);
 	op->type = type;
-	if (m->deadline_ms)
-		op->deadline = monotime_add_ms(loop_now(s->loop), m->deadline_ms);
+	op->deadline = deadline_of(m, loop_now(s->loop));
 	submit(s, op);
 	s->pending++;
 	s->pending_bytes += body.len;

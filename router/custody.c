@@ -49,6 +49,7 @@ struct custody *custody_new(uint64_t boot, struct custody_limits limits,
 	list_init(&c->unshelving);
 	map_init(&c->resume_ids);
 	map_init(&c->domains);
+	map_init(&c->resent);
 	return c;
 }
 
@@ -104,6 +105,24 @@ static struct custody_entry *entry_accept(struct custody *c, struct custody_peer
 	return e;
 }
 
+/* While a router restores, what came again is found by its origin: it may come from several. None
+ * of these entries is freed before that is over (is_noted()). */
+static struct custody_entry *resent_find(const struct custody *c, uint64_t sid, uint64_t n)
+{
+	uint64_t id[2] = {sid, n};
+
+	return c->resent.count ? map_find(&c->resent, slice_of((const char *)id, sizeof(id)))
+			       : NULL;
+}
+
+static void resent_put(struct custody *c, struct custody_entry *e)
+{
+	uint64_t id[2] = {e->origin_sid, e->origin_n};
+
+	if (c->restoring)
+		map_put(&c->resent, slice_of((const char *)id, sizeof(id)), e);
+}
+
 /* The peer need not hold it: somebody else does. */
 static void repeat_settled(struct custody_peer *from, struct custody_entry *e)
 {
@@ -138,7 +157,7 @@ static void repeats_known(struct custody_peer *p, uint64_t receipted)
 struct custody_entry *custody_accept(struct custody *c, struct custody_peer *from,
 				     struct endpoint *ep, uint64_t n, size_t bytes, bool resent)
 {
-	struct custody_entry *e = resent ? map64_find(&ep->resent, n) : NULL;
+	struct custody_entry *e = resent ? resent_find(c, ep->sid, n) : NULL;
 
 	if (e || (!resent && n <= ep->seen_n)) {
 		c->books.repeats++;
@@ -151,7 +170,7 @@ struct custody_entry *custody_accept(struct custody *c, struct custody_peer *fro
 	endpoint_dirty(c, ep);
 	e = entry_accept(c, from, ep, ep->sid, n, bytes, resent);
 	if (resent)
-		map64_put(&ep->resent, n, e);
+		resent_put(c, e);
 	return e;
 }
 
@@ -159,7 +178,7 @@ struct custody_entry *custody_accept_shelved(struct custody *c, uint64_t sid, ui
 					     size_t bytes)
 {
 	struct endpoint *ep = endpoint_find(c, sid);
-	struct custody_entry *e = ep ? map64_find(&ep->resent, n) : NULL;
+	struct custody_entry *e = resent_find(c, sid, n);
 
 	if (e) {
 		c->books.repeats++; /* its cm holds it as well, and has been first */
@@ -170,8 +189,7 @@ struct custody_entry *custody_accept_shelved(struct custody *c, uint64_t sid, ui
 		ep->seen_n = n;
 	e = entry_accept(c, NULL, ep, sid, n, bytes, true);
 	e->shelved = e->from_shelf = true;
-	if (ep)
-		map64_put(&ep->resent, n, e);
+	resent_put(c, e);
 	return e;
 }
 
@@ -762,6 +780,7 @@ void custody_free(struct custody **cp)
 	map64_clear(&c->endpoints);
 	map_clear(&c->resume_ids);
 	domains_free(c);
+	map_clear(&c->resent);
 	map_clear(&c->haves);
 	str_clear(&c->scratch);
 	free(c);

@@ -141,6 +141,7 @@ void custody_restored(struct custody *c)
 		}
 	}
 	map_clear(&c->haves);
+	map_clear(&c->resent);
 	have_orphans_free(c);
 	c->restoring = false;
 	endpoints_advance_all(c);

@@ -68,7 +68,6 @@ struct endpoint {
 	uint64_t seen_n; /* the newest stanza accepted from it */
 	uint64_t held_told;
 	uint64_t announced_n; /* after a router start: what its cm had sent in all */
-	struct map64 resent;  /* after a router start: n -> entry of stanzas that came again */
 	uint32_t entries;     /* accepted from it and not settled */
 
 	/* The queue: numbers [base_q, next_q); below sent_q = put on the link; below done_q =
@@ -186,6 +185,7 @@ struct custody {
 	uint32_t orphan_claims; /* entries recognised by an orphan: who told of it must wait for
 				   them */
 	struct list orphans;	/* struct delivery: origins that a session had at another cm */
+	struct map resent;	/* (origin_sid, origin_n) -> entry, while restoring */
 	struct map domains;	/* -> struct custody_domain */
 	struct map resume_ids;	/* -> struct endpoint */
 	struct shelf *shelf;	/* NULL = there is none */

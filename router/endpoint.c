@@ -26,7 +26,6 @@ struct endpoint *endpoint_add(struct custody *c, struct custody_peer *owner, uin
 	ep->jid = xstrndup(jid.data ? jid.data : "", jid.len);
 	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = next_q;
 	ep->forget_told = next_q;
-	map64_init(&ep->resent);
 	str_init(&ep->had);
 	list_init(&ep->unsafe);
 	list_init(&ep->formers);
@@ -294,7 +293,6 @@ void endpoint_free(struct custody *c, struct endpoint *ep)
 	list_remove(&ep->link_in_peer);
 	list_remove(&ep->dirty);
 	blob_unref(&ep->blob);
-	map64_clear(&ep->resent);
 	str_clear(&ep->had);
 	formers_free(ep);
 	free(ep->resume_id);
@@ -311,7 +309,6 @@ void endpoints_advance_all(struct custody *c)
 	while (map64_next(&c->endpoints, &it, NULL, &value)) {
 		struct endpoint *ep = value;
 
-		map64_clear(&ep->resent);
 		if (ep->seen_n < ep->announced_n)
 			ep->seen_n = ep->announced_n;
 		endpoint_dirty(c, ep);

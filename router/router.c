@@ -79,6 +79,18 @@ static void on_turn(void *arg)
 	shelf_flush(r);
 }
 
+/* Who hangs cannot tell; the one that waits for it does. */
+static void tell_silence(struct router *r)
+{
+	const char *who = hub_silent(r->hub);
+	char *text = who ? xasprintf("%s does not answer: see its log and process", who) : NULL;
+
+	if (who || r->alarmed)
+		proc_alarm(r->proc, text);
+	r->alarmed = who != NULL;
+	free(text);
+}
+
 static void on_tick(void *arg)
 {
 	struct router *r = arg;
@@ -90,7 +102,10 @@ static void on_tick(void *arg)
 	if (r->drain_until.us && (shelf_synced(r->shelf) == shelf_last(r->shelf) ||
 				  monotime_before(r->drain_until, loop_now(r->loop))))
 		proc_drained(r->proc);
-	if (++r->ticks % (1000 / TICK_MS) != 0 || r->barrier)
+	if (++r->ticks % (1000 / TICK_MS) != 0)
+		return;
+	tell_silence(r);
+	if (r->barrier)
 		return;
 	resume_expire(r);
 	session_tick(r->sessions, loop_now(r->loop));

@@ -14,11 +14,12 @@
 #include "router/router_types.h"
 #include "router/shelf.h"
 
-#define PAGE_BYTES    (1024 * 1024)
-#define LOAD_WAIT_MS  10000 /* then it routes without: better than not at all */
-#define RETRY_MS      1000
-#define FETCHES_MAX   256   /* rows asked for at once */
-#define FETCH_WAIT_MS 10000 /* for one of them; then again */
+#define PAGE_BYTES	   (1024 * 1024)
+#define LOAD_WAIT_MS	   10000 /* then it routes without: better than not at all */
+#define STANDALONE_WAIT_MS 200	 /* there may be no datastore at all */
+#define RETRY_MS	   1000
+#define FETCHES_MAX	   256	 /* rows asked for at once */
+#define FETCH_WAIT_MS	   10000 /* for one of them; then again */
 
 static int64_t wall_delta_ms(const struct router *r)
 {
@@ -162,7 +163,9 @@ static void ask_page(struct router *r, uint64_t sid, uint8_t kind, uint64_t n)
 	struct str record = STR_INIT;
 
 	msg_db_shelf_get_put(&record, &(struct msg_db_shelf_get){sid, kind, n, PAGE_BYTES});
-	store_ops_ask(r->store, str_slice(&record), LOAD_WAIT_MS, on_page, r, loop_now(r->loop));
+	store_ops_ask(r->store, str_slice(&record),
+		      proc_is_standalone(r->proc) ? STANDALONE_WAIT_MS : LOAD_WAIT_MS, on_page, r,
+		      loop_now(r->loop));
 	str_clear(&record);
 }
 

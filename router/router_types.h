@@ -50,6 +50,7 @@ struct router {
 	bool restoring; /* until every resend is in */
 	struct monotime started;
 	struct list resumes; /* RESUME requests that wait (router_resume.c) */
+	bool alarmed;
 	unsigned int ticks;
 	struct monotime drain_until; /* 0 = it is not told to stop */
 	struct list waiting;	     /* records kept until the barrier is over, in order */

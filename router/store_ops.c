@@ -10,6 +10,7 @@
 #include "ipc/link.h"
 
 #define PENDING_MAX	100000
+#define MARGIN_MS	500
 #define DEADLINE_MAX_MS 60000
 #define SUSPECT_BOOTS	2
 #define PROOF_TRIALS	8
@@ -91,13 +92,26 @@ void store_ops_free(struct store_ops **sp)
 	free(s);
 }
 
+/* For the datastore not how long, but until when, by the clock of the machine that both share: the
+ * request may lie on its way for as long as the datastore hangs, and what is answered ERR_TIMEOUT
+ * must not be done later. It ends before ours, so that what it has begun in time is heard of. */
+static uint32_t until(const struct op *o)
+{
+	uint32_t margin = o->deadline_ms > 2 * MARGIN_MS ? MARGIN_MS : 0;
+	uint32_t ms = (uint32_t)(o->deadline.us / 1000) - margin;
+
+	if (o->deadline_ms == STORE_OPS_FOREVER)
+		return 0;
+	return ms ? ms : 1;
+}
+
 static void send_op(struct store_ops *s, struct op *o)
 {
 	if (!s->datastore)
 		return;
 	o->sent = true;
-	link_put_store(s->datastore, &(struct msg_store){o->id[0], o->id[1], o->deadline_ms,
-							 blob_slice(o->body)});
+	link_put_store(s->datastore,
+		       &(struct msg_store){o->id[0], o->id[1], until(o), blob_slice(o->body)});
 }
 
 static uint16_t op_type(const struct op *o)

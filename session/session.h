@@ -204,7 +204,8 @@ void session_undelivered(struct session_manager *m, struct custody_entry *e, uin
 			 const struct session_stanza *s, const char *reason, struct monotime now);
 
 bool session_exists(const struct session_manager *m, uint64_t sid);
-uint64_t session_find(const struct session_manager *m, struct slice full); /* who has it; 0 = none */
+uint64_t session_find(const struct session_manager *m,
+		      struct slice full);				 /* who has it; 0 = none */
 struct slice session_jid(const struct session_manager *m, uint64_t sid); /* full; empty if none */
 bool session_is_local(const struct session_manager *m, struct slice domain);
 size_t session_count(const struct session_manager *m);

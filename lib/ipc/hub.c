@@ -37,6 +37,8 @@ struct hub_peer {
 	struct str stats;
 	void *data;
 	uint64_t receipted_at_check;
+	struct monotime heard;
+	bool silent;
 	bool dead;
 };
 
@@ -168,6 +170,7 @@ static struct hub_peer *peer_new(struct hub *h, struct seat *s, uint64_t boot)
 	p->link = link_new(h->boot, WIRE_WINDOW, WIRE_BATCH_MAX);
 	str_init(&p->stats);
 	link_restart(p->link, boot);
+	p->heard = loop_now(h->loop);
 	s->peer = p;
 	return p;
 }
@@ -240,6 +243,7 @@ static void on_data(struct hub *h, struct seat *s, const char *identity, struct 
 		send_wanted(h, identity);
 		return;
 	}
+	p->heard = loop_now(h->loop);
 	h->receiving = p;
 	e = link_receive(p->link, frame, on_record, p);
 	h->receiving = NULL;
@@ -370,6 +374,31 @@ static void on_poke(void *arg)
 		loop_timer_stop(h->poke);
 }
 
+static void check_silence(struct hub_peer *p, struct monotime now)
+{
+	uint64_t ms = monotime_ms_between(p->heard, now);
+	bool silent = ms > WIRE_SILENT_MS && p->roles != IPC_CLI;
+
+	if (silent && !p->silent)
+		log_err(p->instance, "event=silent reason=\"it answers no ping: stopped, or "
+				     "waiting for its disk\" "
+				     "hint=\"see its log and state, pid in supervisor status\"");
+	else if (!silent && p->silent)
+		log_info(p->instance, "event=answers");
+	p->silent = silent;
+}
+
+const char *hub_silent(const struct hub *h)
+{
+	list_each (it, &h->seats) {
+		const struct hub_peer *p = list_entry(it, struct seat, link)->peer;
+
+		if (p && p->silent)
+			return p->instance;
+	}
+	return NULL;
+}
+
 static void on_check(void *arg)
 {
 	struct hub *h = arg;
@@ -379,6 +408,7 @@ static void on_check(void *arg)
 
 		if (!p)
 			continue;
+		check_silence(p, loop_now(h->loop));
 		if (link_last_put(p->link) > link_receipted(p->link) &&
 		    link_receipted(p->link) == p->receipted_at_check)
 			sync_peer(h, p);

@@ -39,6 +39,9 @@ void hub_expect(struct hub *h, const char *instance, const char *service, const 
 bool hub_next(const struct hub *h, size_t *it, const char **instance, const char **service,
 	      struct hub_peer **peer);
 
+/* The first service that has answered nothing for 3 s, or NULL. */
+const char *hub_silent(const struct hub *h);
+
 struct link *hub_peer_link(struct hub_peer *p);
 const char *hub_peer_instance(const struct hub_peer *p);
 const char *hub_peer_service(const struct hub_peer *p);

@@ -21,8 +21,6 @@ void *wire_socket(void *context, int type, const char *identity)
 	set_int(s, ZMQ_SNDHWM, WIRE_HWM);
 	set_int(s, ZMQ_RCVHWM, WIRE_HWM);
 	set_int(s, ZMQ_LINGER, 300);
-	set_int(s, ZMQ_HEARTBEAT_IVL, 1000);
-	set_int(s, ZMQ_HEARTBEAT_TIMEOUT, 5000);
 	check(zmq_setsockopt(s, ZMQ_MAXMSGSIZE, &max, sizeof(max)) == 0);
 	if (type == ZMQ_ROUTER) {
 		set_int(s, ZMQ_ROUTER_MANDATORY, 1);

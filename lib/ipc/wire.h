@@ -16,10 +16,13 @@
 #define WIRE_DRAIN	32 /* frames taken in one turn */
 #define WIRE_RECEIPT_MS 20 /* a receipt or lazy report waits at most this long */
 #define WIRE_CHECK_MS	1000
+#define WIRE_SILENT_MS	3000 /* a peer that answers no ping for so long hangs */
 #define WIRE_FRAME_MAX	(24 * 1024 * 1024)
 
-/* A socket with heartbeats, HWMs, IMMEDIATE and a short linger. type is ZMQ_DEALER or ZMQ_ROUTER;
- * identity may be NULL. Aborts when ZeroMQ refuses (a bug). */
+/* A socket with HWMs, IMMEDIATE and a short linger. No ZMTP heartbeats: on a local socket the
+ * kernel tells of a death, PING of what hangs, and libzmq 4.3.4 aborts when a heartbeat has run out
+ * while the process was stopped ("!_io_error", libzmq issue 4364). type is ZMQ_DEALER or
+ * ZMQ_ROUTER; identity may be NULL. Aborts when ZeroMQ refuses (a bug). */
 void *wire_socket(void *context, int type, const char *identity);
 
 /* Starts a control frame from this boot; the caller appends one record. */

@@ -379,6 +379,11 @@ void proc_alarm(struct proc *p, const char *text)
 		sup_conn_alarm(p->sup, text);
 }
 
+bool proc_is_standalone(const struct proc *p)
+{
+	return !p->sup;
+}
+
 void proc_drained(struct proc *p)
 {
 	loop_stop(p->loop);

@@ -67,6 +67,7 @@ void proc_ready(struct proc *p, bool ready); /* tells the supervisor; the first 
 /* A standing condition for `status` ("disk full"), NULL or "" = none. */
 void proc_alarm(struct proc *p, const char *text);
 
-void proc_drained(struct proc *p); /* ends the loop; proc_main returns 0 */
+bool proc_is_standalone(const struct proc *p); /* without a supervisor: a test */
+void proc_drained(struct proc *p);	       /* ends the loop; proc_main returns 0 */
 
 #endif

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """
 spool_after: who writes more than limits.session_unsettled_bytes to somebody who is away is not
-stalled by it; everything arrives in order when that one resumes, also when the router died.
+stalled by it, and his connection manager is soon rid of it; everything arrives in order when that one
+resumes, also when the router died.
 """
 import os
 import sys
@@ -52,6 +53,8 @@ def a_sender_is_not_stalled_by_somebody_who_is_away(rh):
     for i in range(2):
         write_much(juliet, romeo, nurse, f"away{i}")
     settle(juliet)
+    # On disk, and so no burden to the manager of the sender any more.
+    rh.wait_stats("cm-client-1", lambda s: s.get("custody_held_bytes", 1) == 0)
     books = rh.stats("router")
     assert books["held"] == 2 * COUNT and books["held_bytes"] > 2 * COUNT * STANZA_BYTES, books
     romeo.resume()

@@ -198,9 +198,10 @@ static void a_row_that_is_missing_leaves_no_gap(void **state)
 	blob_unref(&bed_row(b, 1, SHELF_STANZA, 8)->body);
 	assert_int_equal(endpoint_resume(b->c, to, b->cm[2].peer, 7, 0), ERR_OK);
 	bed_turn(b);
+	send_to(b, from, 9, TEXT("i"), to, NULL); /* in memory, behind them */
 	bed_fetch(b);
-	letters_are(b, 2, "abdefg");
-	custody_delivered(b->c, to, 6);
+	letters_are(b, 2, "abdefgi");
+	custody_delivered(b->c, to, 7);
 	assert_int_equal(custody_books(b->c)->held, 0);
 	assert_int_equal(custody_books(b->c)->paged, 0);
 	assert_int_equal(custody_books(b->c)->settled[SETTLED_DISCARDED], 2);
@@ -408,6 +409,32 @@ static void a_domain_that_comes_back_gets_what_was_paged(void **state)
 	assert_int_equal(custody_books(b->c)->queued, 0);
 }
 
+/* ... also when it goes once more while that is on its way, and comes back under another sid. */
+static void a_domain_that_goes_and_comes_while_it_is_paged_in_gets_it_then(void **state)
+{
+	struct bed *b = *state;
+	struct endpoint *from = client(b, 0, 1);
+	struct endpoint *to =
+		endpoint_add(b->c, b->cm[1].peer, 9, 1, SESSION_DOMAIN, 1, slice_str("d"));
+	struct custody_fetch f;
+
+	bed_cm_dies(b, 1);
+	fill(b, from, to);
+	endpoint_attach(b->c, to, b->cm[2].peer, 10);
+	letters_are(b, 2, "a");
+	assert_true(custody_next_fetch(b->c, &f));
+	bed_cm_dies(b, 2);
+	endpoint_attach(b->c, to, b->cm[0].peer, 11);
+	bed_turn(b);
+	custody_fetched(b->c, f.id, true, blob_slice(bed_row(b, 1, SHELF_STANZA, f.n)->body));
+	while (bed_fetch(b))
+		bed_turn(b);
+	letters_are(b, 0, "abcdefgh");
+	custody_delivered(b->c, to, 8);
+	assert_int_equal(custody_books(b->c)->held, 0);
+	assert_int_equal(custody_books(b->c)->paged, 0);
+}
+
 static int setup_small(void **state)
 {
 	*state = bed_new(small);
@@ -437,6 +464,7 @@ int main(void)
 		T(it_may_be_resumed_again_while_it_is_paged_in),
 		T(a_slow_reader_is_paged_too),
 		T(a_domain_that_comes_back_gets_what_was_paged),
+		T(a_domain_that_goes_and_comes_while_it_is_paged_in_gets_it_then),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

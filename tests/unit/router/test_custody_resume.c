@@ -409,6 +409,20 @@ static void a_former_owner_is_told_when_who_claimed_its_news_knows(void **state)
 	bed_got(b, 2, "RELEASED 2 epoch2 seen0 q1;FORGET 2 q1;");
 }
 
+static void a_former_owner_is_told_nothing_before_all_resends_are_in(void **state)
+{
+	struct bed *b = *state;
+	struct endpoint *to = sm_client(b, 1, 2);
+
+	detach(b, to);
+	resume(b, to, 2, 0);
+	bed_turn(b);
+	bed_turn(b);
+	expect(b, 1, "");
+	custody_restored(b->c);
+	expect(b, 1, "RELEASED 2 epoch1 seen0 q0;FORGET 2 q0;");
+}
+
 /* ---- managers that are late ---- */
 
 static void what_comes_again_after_the_start_is_taken_once_more(void **state)
@@ -479,6 +493,7 @@ int main(void)
 		STARTING(its_row_has_what_it_had_anywhere),
 		STARTING(losers_are_told_when_who_claimed_their_news_knows),
 		STARTING(a_former_owner_is_told_when_who_claimed_its_news_knows),
+		STARTING(a_former_owner_is_told_nothing_before_all_resends_are_in),
 		STARTING(what_comes_again_after_the_start_is_taken_once_more),
 		STARTING(what_waits_is_not_lost_when_a_late_owner_announces_its_session),
 	};

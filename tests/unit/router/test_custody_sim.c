@@ -1281,11 +1281,12 @@ static void expire(void *ctx, struct endpoint *ep)
 static void step_router(bool trouble)
 {
 	struct session *s = sim->nsessions ? sim->all[(size_t)random() % sim->nsessions] : NULL;
-	struct endpoint *ep = s ? endpoint_find(sim->custody, s->sid) : NULL;
+	struct endpoint *ep;
 	struct slice blob = slice_of("0123456789", 1 + (size_t)(random() % 10));
 
 	if (trouble && !sim->barrier)
 		custody_each_detached(sim->custody, expire, sim);
+	ep = s ? endpoint_find(sim->custody, s->sid) : NULL;
 	if (!ep || endpoint_ended(ep) || random() % 20)
 		return;
 	endpoint_set_blob(sim->custody, ep, blob);

@@ -26,6 +26,8 @@ static bool is_quarantine(struct slice in)
 	return true;
 }
 
+static uint32_t told_until; /* by the last STORE */
+
 static void on_record(void *arg, uint16_t type, struct slice body)
 {
 	struct reader *r = arg;
@@ -39,6 +41,8 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 	else if (type == MSG_STORED && msg_stored_get(body, &stored) == ERR_OK)
 		str_addf(&r->text, "STORED %d/%d %s;", (int)stored.op_boot, (int)stored.op_n,
 			 err_name(stored.status));
+	if (type == MSG_STORE)
+		told_until = store.deadline_ms;
 }
 
 static void expect(struct link *l, const char *text)
@@ -106,6 +110,29 @@ static void requests_wait_for_the_datastore_and_are_sent_again_in_order(void **s
 	assert_int_equal(store_ops_pending(s), 1);
 	store_ops_free(&s);
 	link_free(&cm);
+	link_free(&d1);
+	link_free(&d2);
+}
+
+static void the_datastore_is_told_until_when_however_late_it_hears_of_it(void **state)
+{
+	struct store_ops *s = store_ops_new(9);
+	struct link *d1 = link_to(2), *d2 = link_to(3);
+
+	(void)state;
+	store_ops_ask(s, slice_str("xxxxxx"), 5000, on_done, NULL, MS(1000));
+	store_ops_attach(s, d1);
+	expect(d1, "STORE 9/1;");
+	assert_int_equal(told_until, 5500); /* a little before the asker hears ERR_TIMEOUT */
+	store_ops_tick(s, MS(4000));
+	store_ops_attach(s, NULL);
+	store_ops_attach(s, d2);
+	expect(d2, "STORE 9/1;");
+	assert_int_equal(told_until, 5500);
+	store_ops_ask(s, slice_str("xxxxxx"), STORE_OPS_FOREVER, on_done, NULL, MS(4000));
+	expect(d2, "STORE 9/2;");
+	assert_int_equal(told_until, 0);
+	store_ops_free(&s);
 	link_free(&d1);
 	link_free(&d2);
 }
@@ -413,6 +440,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_wait_for_the_datastore_and_are_sent_again_in_order),
+		cmocka_unit_test(the_datastore_is_told_until_when_however_late_it_hears_of_it),
 		cmocka_unit_test(a_repeated_request_is_not_sent_twice),
 		cmocka_unit_test(an_overdue_request_is_answered_with_timeout_once),
 		cmocka_unit_test(a_request_for_ever_never_times_out_and_others_do_within_a_minute),
