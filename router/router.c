@@ -51,7 +51,7 @@ static void on_record(void *arg, struct hub_peer *hp, uint16_t type, struct slic
 	struct router *r = arg;
 	struct router_peer *p = hub_peer_data(hp);
 
-	if (r->barrier && !barrier_takes(r, type, body))
+	if (r->barrier ? !barrier_takes(r, type, body) : barrier_is_announcement(type))
 		barrier_keep(r, p, type, body);
 	else
 		router_record(r, p, type, body);

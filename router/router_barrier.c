@@ -34,6 +34,11 @@ void barrier_start(struct router *r)
 	r->started = loop_now(r->loop);
 }
 
+bool barrier_is_announcement(uint16_t type)
+{
+	return type == MSG_ANNOUNCE || type == MSG_ANNOUNCE_HAVE;
+}
+
 bool barrier_takes(const struct router *r, uint16_t type, struct slice body)
 {
 	struct msg_bind bind;
@@ -46,7 +51,7 @@ bool barrier_takes(const struct router *r, uint16_t type, struct slice body)
 	/* A domain is not contended for, and who sends to it again must find it. */
 	if (type == MSG_BIND)
 		return msg_bind_get(body, &bind) == ERR_OK && bind.kind == SESSION_DOMAIN;
-	return type == MSG_ANNOUNCE || type == MSG_ANNOUNCE_HAVE || type == MSG_ANNOUNCE_END;
+	return barrier_is_announcement(type) || type == MSG_ANNOUNCE_END;
 }
 
 void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct slice body)
@@ -75,6 +80,20 @@ void barrier_loaded(struct router *r)
 		struct kept *k = list_entry(it, struct kept, link);
 
 		if (!barrier_takes(r, k->type, blob_slice(k->body)))
+			continue;
+		router_record(r, k->peer, k->type, blob_slice(k->body));
+		kept_free(k);
+	}
+}
+
+void barrier_late(struct router *r, const struct router_peer *p)
+{
+	if (r->barrier)
+		return;
+	list_each_safe (it, &r->waiting) {
+		struct kept *k = list_entry(it, struct kept, link);
+
+		if (k->peer != p)
 			continue;
 		router_record(r, k->peer, k->type, blob_slice(k->body));
 		kept_free(k);

@@ -185,6 +185,7 @@ static void on_announce_end(struct router *r, struct router_peer *p, struct slic
 		bad_record(p, "ANNOUNCE_END");
 		return;
 	}
+	barrier_late(r, p);
 	custody_peer_each(p->custody, detach_announced, r);
 	if (m.count)
 		log_info(hub_peer_instance(p->hub), "event=announced sessions=%u", m.count);

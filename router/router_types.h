@@ -105,6 +105,10 @@ void barrier_loaded(struct router *r); /* the shelf: what was announced meanwhil
 bool barrier_takes(const struct router *r, uint16_t type,
 		   struct slice body); /* while it stands, these pass and all others wait */
 void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct slice body);
+/* Part of an announcement that comes late: it is taken as a whole, at its end, so that nothing gets
+ * in between the numbers of a queue. */
+bool barrier_is_announcement(uint16_t type);
+void barrier_late(struct router *r, const struct router_peer *p); /* ANNOUNCE_END has come */
 void barrier_forget(struct router *r, const struct router_peer *p);
 void barrier_check(struct router *r, struct monotime now);
 void barrier_end(struct router *r);

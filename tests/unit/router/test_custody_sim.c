@@ -1425,9 +1425,6 @@ static void ledger(void)
 				expect_times(s, n, "answered", s->sent[n].answered, 1);
 				continue;
 			}
-			/* Its cm, if it must announce that, says that it has been delivered. */
-			if (!to->sm && is_too_large(s->sid, n))
-				continue;
 			/* Written before <enabled/> to a client that then lost its connection. */
 			if (to && to->sm && s->sent[n].judged)
 				continue;
