@@ -77,9 +77,9 @@ static bool try_resume(struct router *r, struct pending *w)
 		custody_peer_former(endpoint_owner(ep), endpoint_sid(ep));
 		endpoint_detach(r->custody, ep, now);
 	}
-	/* What <resumed h/> covers is synced first (CUSTODY 7): a disk that hangs shall not keep
-	 * everybody out. */
-	if (!endpoint_is_secured(r->custody, ep) && waited < RESUME_WAIT_MS)
+	/* What <resumed h/> covers is synced first (CUSTODY 7): a disk that hangs or is full shall
+	 * not keep everybody out. */
+	if (!endpoint_is_secured(r->custody, ep) && !r->shelf_failed && waited < RESUME_WAIT_MS)
 		return false;
 	if (endpoint_resume(r->custody, ep, w->peer->custody, w->request, w->h) != ERR_OK) {
 		refuse(w->peer, w->request, "undefined-condition",
