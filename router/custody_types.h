@@ -1,5 +1,6 @@
 /*
- * custody_types - the bodies behind custody.h, shared by custody.c and endpoint.c only.
+ * custody_types - the bodies behind custody.h, shared by the rooms of custody (custody*.c,
+ * endpoint.c).
  */
 #ifndef ROUTER_CUSTODY_TYPES_H
 #define ROUTER_CUSTODY_TYPES_H
@@ -219,11 +220,11 @@ void formers_tell(struct custody *c, struct endpoint *ep);
 /* p is dead: what it would have announced goes to the shelf. */
 void formers_forget(struct custody *c, const struct custody_peer *p);
 
-/* custody.c: e onto the queue of ep, or tied to what its cm announced. */
+/* custody_delivery.c: e onto the queue of ep, or tied to what its cm announced. */
 void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		     const struct session_stanza *s);
 
-/* custody.c: d has ended well. */
+/* custody_delivery.c: d has ended well. */
 void delivery_done(struct custody *c, struct delivery *d);
 
 /* custody_have.c */
@@ -243,16 +244,22 @@ void have_remove(struct custody *c, struct delivery *d);
 /* e is known as delivered by an orphan (or, false, its claim is over). */
 void have_orphan_claim(struct custody *c, struct custody_entry *e, bool claims);
 
-/* custody.c, for custody_have.c: the DELIVER record into the scratch buffer; a delivery of it. */
+/* custody_delivery.c: the DELIVER record into the scratch buffer; a delivery of it. */
 void delivery_encode(struct custody *c, const struct endpoint *ep, uint64_t q,
 		     const struct session_stanza *s, const struct custody_entry *e);
 struct delivery *delivery_make(struct custody *c, struct custody_entry *e, struct endpoint *ep);
 
-/* custody.c, for endpoint.c: the DELIVER record of d under another session and number. */
+/* custody_delivery.c: the DELIVER record of d under another session and number. */
 struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct endpoint *ep,
 				  uint64_t q);
 
-/* custody.c, for custody_shelf.c */
+/* custody_entry.c */
+/* Is another copy delivered, or still on its way? (A copy that failed is out of the list.) */
+bool entry_has_copy(const struct custody_entry *e);
+/* What was told to p up to this receipt is known there. */
+void repeats_known(struct custody_peer *p, uint64_t receipted);
+
+/* custody_entry.c, custody_delivery.c */
 bool delivery_is_copy(const struct custody_entry *e, const struct delivery *d);
 void delivery_stanza(const struct delivery *d, struct session_stanza *s);
 struct session_stanza session_stanza_of(const struct msg_deliver *m);
@@ -281,8 +288,8 @@ void note_when_unshelved(struct custody *c, struct custody_entry *e);
 /* Once a turn: what has reached the disk meanwhile. */
 void shelf_progress(struct custody *c);
 
-/* custody.c: answer was spooled, or came from the shelf: question does not wait for it, but it must
- * be known as long as question may be asked again. */
+/* custody_entry.c: answer was spooled, or came from the shelf: question does not wait for it, but
+ * it must be known as long as question may be asked again. */
 void answer_tie(struct custody_entry *answer, struct custody_entry *question);
 
 /* custody_page.c */
@@ -306,7 +313,7 @@ void queued_add(struct custody *c, struct endpoint *ep, size_t len);
 void queued_sub(struct custody *c, struct endpoint *ep, size_t len);
 void domains_free(struct custody *c);
 
-/* endpoint.c, for custody.c */
+/* endpoint.c */
 struct delivery *delivery_new(struct endpoint *ep, const char *record, size_t len);
 void delivery_free(struct custody *c, struct delivery *d);
 /* It cannot be delivered any more and there is nothing to judge: its stanza is not here. */
