@@ -64,20 +64,9 @@ const struct custody_books *custody_books(const struct custody *c)
 /* session/ is still busy with it, and its delivery is gone. */
 static void keep_judged(struct custody_entry *e, const struct session_stanza *s)
 {
-	custody_keep(e,
-		     &(struct msg_stanza){
-			     .sid = e->origin_sid,
-			     .n = e->origin_n,
-			     .kind = s->kind,
-			     .type = s->type,
-			     .flags = s->flags,
-			     .to = s->to,
-			     .id = s->id,
-			     .lang = s->lang,
-			     .children = s->children,
-			     .inner = s->inner,
-		     },
-		     s->from);
+	struct msg_stanza m = custody_record(e->origin_sid, e->origin_n, s);
+
+	custody_keep(e, &m, s->from);
 }
 
 void judge_stanza(struct custody *c, struct custody_entry *e, uint64_t sid,

@@ -24,6 +24,40 @@ struct endpoint;
 struct link;
 struct shelf;
 
+/* A STANZA record as session/ sees it, and the other way round. Slices are borrowed. */
+static inline struct session_stanza custody_stanza(const struct msg_stanza *m)
+{
+	return (struct session_stanza){
+		.kind = m->kind,
+		.type = m->type,
+		.flags = m->flags,
+		.from = m->from,
+		.to = m->to,
+		.id = m->id,
+		.lang = m->lang,
+		.children = m->children,
+		.inner = m->inner,
+	};
+}
+
+static inline struct msg_stanza custody_record(uint64_t sid, uint64_t n,
+					       const struct session_stanza *s)
+{
+	return (struct msg_stanza){
+		.sid = sid,
+		.n = n,
+		.kind = s->kind,
+		.type = s->type,
+		.flags = s->flags,
+		.from = s->from,
+		.to = s->to,
+		.id = s->id,
+		.lang = s->lang,
+		.children = s->children,
+		.inner = s->inner,
+	};
+}
+
 struct custody_limits {
 	size_t flight; /* bytes of one endpoint's queue that may be at its cm, undelivered */
 	size_t queue;  /* bytes of one endpoint's queue in all; beyond = resource-constraint */

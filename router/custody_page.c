@@ -178,17 +178,7 @@ static bool row_stanza(struct slice row, struct session_stanza *s)
 	}
 	if (type != MSG_STANZA || msg_stanza_get(body, &m) != ERR_OK)
 		return false;
-	*s = (struct session_stanza){
-		.kind = m.kind,
-		.type = m.type,
-		.flags = m.flags,
-		.from = m.from,
-		.to = m.to,
-		.id = m.id,
-		.lang = m.lang,
-		.children = m.children,
-		.inner = m.inner,
-	};
+	*s = custody_stanza(&m);
 	return true;
 }
 

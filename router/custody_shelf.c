@@ -58,6 +58,7 @@ static bool copy_of(const struct custody_entry *e, struct session_stanza *s)
 static bool put_stanza(struct custody *c, struct custody_entry *e)
 {
 	struct session_stanza s;
+	struct msg_stanza m;
 	struct slice row;
 
 	if (e->shelved)
@@ -66,19 +67,8 @@ static bool put_stanza(struct custody *c, struct custody_entry *e)
 		row = blob_slice(e->record);
 	} else if (copy_of(e, &s)) {
 		str_reset(&c->scratch);
-		msg_stanza_put(&c->scratch, &(struct msg_stanza){
-						    .sid = e->origin_sid,
-						    .n = e->origin_n,
-						    .kind = s.kind,
-						    .type = s.type,
-						    .flags = s.flags,
-						    .to = s.to,
-						    .from = s.from,
-						    .id = s.id,
-						    .lang = s.lang,
-						    .children = s.children,
-						    .inner = s.inner,
-					    });
+		m = custody_record(e->origin_sid, e->origin_n, &s);
+		msg_stanza_put(&c->scratch, &m);
 		row = str_slice(&c->scratch);
 	} else {
 		return false;

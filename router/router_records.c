@@ -319,21 +319,13 @@ static bool route_onward(struct router *r, struct custody_entry *e, struct slice
 {
 	uint64_t sid = route_table_find(r->routes, domain_of(m->to));
 	struct endpoint *ep = sid ? endpoint_find(r->custody, sid) : NULL;
+	struct session_stanza s;
 
 	if (!ep || endpoint_ended(ep))
 		return false;
-	custody_deliver(r->custody, e, ep,
-			&(struct session_stanza){
-				.kind = m->kind,
-				.type = m->type,
-				.flags = m->flags,
-				.from = from,
-				.to = m->to,
-				.id = m->id,
-				.lang = m->lang,
-				.children = m->children,
-				.inner = m->inner,
-			});
+	s = custody_stanza(m);
+	s.from = from;
+	custody_deliver(r->custody, e, ep, &s);
 	return true;
 }
 
