@@ -347,6 +347,29 @@ def who_does_not_answer_r_in_time_is_detached_and_may_resume(rh):
         juliet.close()
 
 
+@case
+def sessions_and_what_waits_for_them_outlive_a_stop_of_everything(_):
+    with Instance(config={"cm-client": "instances = 2;"}) as own:
+        own.add_user("juliet@localhost", "capulet")
+        own.add_user("romeo@localhost", "montague")
+        juliet, romeo = pair(own, "stop")
+        settle(juliet, romeo)
+        romeo.raw.close()
+        for text in texts("away", 10):
+            juliet.say(romeo.jid, text)
+        settle(juliet)
+        own.stop()
+        own.start()
+        romeo.resume()
+        juliet.resume()
+        until(lambda: len(romeo.got) >= 10, "what waited", romeo, juliet)
+        romeo.live(0.2)
+        assert romeo.got == texts("away", 10), romeo.got
+        romeo.close()
+        juliet.close()
+        own.wait_stats("router", lambda s: (s["held"], s["difference"], s["shelf_behind"]) == (0, 0, 0))
+
+
 if __name__ == "__main__":
     with Instance(config={"cm-client": "instances = 2;"}) as instance:
         instance.add_user("juliet@localhost", "capulet")
