@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 		.drain = router_drain,
 		.on_reload = router_reload,
 		.on_instance = router_on_instance,
+		.on_instances = router_on_instances,
 	};
 
 	return proc_main(argc, argv, &program);

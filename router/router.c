@@ -214,3 +214,8 @@ void router_on_instance(void *state, const char *instance, const char *service, 
 
 	hub_expect(r->hub, instance, service, token);
 }
+
+void router_on_instances(void *state)
+{
+	((struct router *)state)->told_all = true;
+}

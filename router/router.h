@@ -18,6 +18,7 @@ enum err router_init(struct proc *p, void **state);
 void router_deinit(void *state);
 void router_drain(void *state);
 void router_reload(void *state, const struct config *old);
+void router_on_instances(void *state);
 void router_on_instance(void *state, const char *instance, const char *service, const char *token);
 
 #endif

@@ -18,7 +18,7 @@
 #include "router/router_types.h"
 
 #define LATEST	  10  /* announce_waits for one that is linked, but has not said everything */
-#define SETTLE_MS 100 /* the supervisor needs a moment to say who is alive */
+#define SETTLE_MS 100 /* without a supervisor, who is alive must say so himself */
 
 struct kept {
 	struct list link;
@@ -249,6 +249,12 @@ static void lift(struct router *r, unsigned int late)
 		 session_count(r->sessions), kept, late);
 }
 
+/* Nobody late means nothing before the supervisor has said who is alive: it may be slow. */
+static bool everybody_is_known(const struct router *r, uint64_t waited)
+{
+	return proc_is_standalone(r->proc) ? waited >= SETTLE_MS : r->told_all;
+}
+
 void barrier_check(struct router *r, struct monotime now)
 {
 	uint64_t waited = monotime_ms_between(r->started, now);
@@ -257,7 +263,7 @@ void barrier_check(struct router *r, struct monotime now)
 
 	if (r->barrier && !r->shelf_loading) {
 		late = missing(r, false, false);
-		if ((late == 0 && waited >= SETTLE_MS) || waited >= LATEST * wait ||
+		if ((late == 0 && everybody_is_known(r, waited)) || waited >= LATEST * wait ||
 		    (waited >= wait && missing(r, false, true) == 0))
 			lift(r, late);
 	}

@@ -47,6 +47,7 @@ struct router {
 	bool shelf_failed;
 	unsigned int fetching; /* rows that were asked for */
 	struct monotime fetch_retry;
+	bool told_all;	/* the supervisor has said who is alive */
 	bool restoring; /* until every resend is in */
 	struct monotime started;
 	struct list resumes; /* RESUME requests that wait (router_resume.c) */

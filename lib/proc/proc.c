@@ -145,6 +145,14 @@ static void on_instance(void *arg, const char *instance, const char *service, co
 		p->program->on_instance(p->state, instance, service, token);
 }
 
+static void on_instances(void *arg)
+{
+	struct proc *p = arg;
+
+	if (p->program->on_instances)
+		p->program->on_instances(p->state);
+}
+
 static void on_level(void *arg, const char *level)
 {
 	enum log_level l;
@@ -214,6 +222,7 @@ static bool on_reload(void *arg, const struct inherit *in)
 
 static const struct sup_conn_events sup_events = {
 	.on_instance = on_instance,
+	.on_instances = on_instances,
 	.on_reload = on_reload,
 	.on_level = on_level,
 };

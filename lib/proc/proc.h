@@ -42,6 +42,8 @@ struct proc_program {
 	/* Router only: an instance that may speak on the bus. token is NULL once it is dead. */
 	void (*on_instance)(void *state, const char *instance, const char *service,
 			    const char *token);
+	/* and: those are all that the supervisor calls alive. */
+	void (*on_instances)(void *state);
 };
 
 /* Runs the service until it is told to stop; the exit code of main(). */

@@ -127,6 +127,8 @@ static void on_instances(struct sup_conn *c, struct slice text, int *fds, size_t
 		if (!i->repeated)
 			instance_dead(c, i);
 	}
+	if (c->events->on_instances)
+		c->events->on_instances(c->arg);
 }
 
 static void on_reload(struct sup_conn *c, struct slice text, int *fds, size_t nfds)

@@ -28,6 +28,8 @@ struct sup_conn_events {
 	/* token NULL = dead. */
 	void (*on_instance)(void *arg, const char *instance, const char *service,
 			    const char *token);
+	/* That were all of them, for now. May be NULL. */
+	void (*on_instances)(void *arg);
 	/* in: generation, config and files. True = taken, with the descriptors. */
 	bool (*on_reload)(void *arg, const struct inherit *in);
 	void (*on_level)(void *arg, const char *level);
