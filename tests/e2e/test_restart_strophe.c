@@ -31,6 +31,8 @@
 #define TALK_MS	 400 /* between restarts */
 #define PACE_MS	 5   /* between two messages of one */
 #define FLAGS	 XMPP_CONN_FLAG_MANDATORY_TLS
+#define JULIET	 "juliet@localhost"
+#define ROMEO	 "romeo@localhost"
 
 struct client {
 	xmpp_conn_t *conn;
@@ -241,12 +243,16 @@ static void close_both(struct client *pair)
 	}
 }
 
-static void restarts_of(const char *service, unsigned int closes)
+/* Each with an account of its own: what a client leaves unacknowledged waits for its next login. */
+static void restarts_of(const char *service, const char *account, unsigned int closes)
 {
 	struct client pair[2];
+	char jid[64];
 
-	open_client(&pair[0], &pair[1], "juliet@localhost/balcony");
-	open_client(&pair[1], &pair[0], "juliet@localhost/orchard");
+	snprintf(jid, sizeof(jid), "%s/balcony", account);
+	open_client(&pair[0], &pair[1], jid);
+	snprintf(jid, sizeof(jid), "%s/orchard", account);
+	open_client(&pair[1], &pair[0], jid);
 	assert_true(wait_until(both_online, pair));
 	assert_true(wait_until(both_seen, pair));
 	talk(pair, TALK_MS, NULL);
@@ -276,13 +282,13 @@ static void restarts_of(const char *service, unsigned int closes)
 static void libstrophe_resumes_by_itself_when_cm_client_is_restarted(void **state)
 {
 	(void)state;
-	restarts_of("cm-client", RESTARTS);
+	restarts_of("cm-client", JULIET, RESTARTS);
 }
 
 static void libstrophe_notices_nothing_when_the_router_is_restarted(void **state)
 {
 	(void)state;
-	restarts_of("router", 0);
+	restarts_of("router", ROMEO, 0);
 }
 
 static int setup(void **state)
@@ -294,7 +300,8 @@ static int setup(void **state)
 			   xmpp_get_default_logger(getenv("STROPHE_DEBUG") ? XMPP_LEVEL_DEBUG
 									   : XMPP_LEVEL_ERROR));
 	instance = instance_new();
-	if (!instance || instance_add_user(instance, "juliet@localhost", "secret") != 0)
+	if (!instance || instance_add_user(instance, JULIET, "secret") != 0 ||
+	    instance_add_user(instance, ROMEO, "secret") != 0)
 		return -1;
 	return 0;
 }
