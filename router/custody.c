@@ -163,7 +163,7 @@ static void note_receipts(struct custody *c)
 		uint64_t receipted = link_receipted(p->link);
 		struct list *first;
 
-		repeats_known(p, receipted);
+		repeats_known(c, p, receipted);
 		while ((first = list_first(&p->noting))) {
 			struct custody_entry *e = list_entry(first, struct custody_entry, link);
 
@@ -216,7 +216,7 @@ static void drop_noting(struct custody *c, struct custody_peer *p)
 {
 	struct list *it;
 
-	repeats_known(p, UINT64_MAX);
+	repeats_known(c, p, UINT64_MAX);
 	while ((it = list_first(&p->entries))) {
 		struct custody_entry *e = list_entry(it, struct custody_entry, from_link);
 

@@ -24,6 +24,9 @@ struct endpoint;
 struct link;
 struct shelf;
 
+/* The domain of a JID in its text form; borrowed from it. */
+struct slice custody_domain_of(struct slice jid);
+
 /* A STANZA record as session/ sees it, and the other way round. Slices are borrowed. */
 static inline struct session_stanza custody_stanza(const struct msg_stanza *m)
 {

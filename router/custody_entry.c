@@ -88,7 +88,7 @@ static void repeat_settled(struct custody_peer *from, struct custody_entry *e)
 }
 
 /* Of those the peer knows (receipted) it. */
-void repeats_known(struct custody_peer *p, uint64_t receipted)
+void repeats_known(struct custody *c, struct custody_peer *p, uint64_t receipted)
 {
 	struct list *it;
 
@@ -98,6 +98,7 @@ void repeats_known(struct custody_peer *p, uint64_t receipted)
 		if (r->seq > receipted)
 			break;
 		r->entry->repeats--;
+		c->note_again = true;
 		list_remove(&r->link);
 		free(r);
 	}

@@ -144,6 +144,7 @@ void custody_restored(struct custody *c)
 	map_clear(&c->resent);
 	have_orphans_free(c);
 	c->restoring = false;
+	c->note_again = true;
 	endpoints_advance_all(c);
 }
 

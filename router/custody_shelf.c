@@ -159,6 +159,13 @@ void shelf_progress(struct custody *c)
 			break;
 		spooled(c, e);
 	}
+	if (c->shelf && c->noted_synced != shelf_synced(c->shelf)) {
+		c->noted_synced = shelf_synced(c->shelf);
+		c->note_again = true;
+	}
+	if (!c->note_again)
+		return; /* what they wait for has not changed: a hung disk makes the list long */
+	c->note_again = false;
 	list_each_safe (pos, &c->unshelving) {
 		struct custody_entry *e = list_entry(pos, struct custody_entry, link);
 

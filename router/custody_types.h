@@ -195,6 +195,8 @@ struct custody {
 	uint64_t fetch_id;
 	struct list spooling;	    /* entries whose row is on its way to the disk, in that order */
 	struct list unshelving;	    /* settled entries whose row is not yet gone from the disk */
+	uint64_t noted_synced;	    /* shelf_synced() when they were looked through */
+	bool note_again;	    /* something else has changed since */
 	struct monotime spooled_at; /* live sessions were looked at */
 	uint64_t answer_n;	    /* the newest number of a SHELF_ANSWER row */
 	int64_t wall_delta_ms;	    /* wall clock minus monotonic */
@@ -257,7 +259,7 @@ struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct 
 /* Is another copy delivered, or still on its way? (A copy that failed is out of the list.) */
 bool entry_has_copy(const struct custody_entry *e);
 /* What was told to p up to this receipt is known there. */
-void repeats_known(struct custody_peer *p, uint64_t receipted);
+void repeats_known(struct custody *c, struct custody_peer *p, uint64_t receipted);
 
 /* custody_entry.c, custody_delivery.c */
 bool delivery_is_copy(const struct custody_entry *e, const struct delivery *d);

@@ -88,7 +88,7 @@ size_t endpoint_queued(const struct endpoint *ep)
 	return ep->queued;
 }
 
-static struct slice domain_of(struct slice jid)
+struct slice custody_domain_of(struct slice jid)
 {
 	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
 	const char *at;
@@ -106,7 +106,7 @@ static struct slice domain_of(struct slice jid)
 /* The account of ep's domain, made when first needed: there are as many as domains are served. */
 static struct custody_domain *domain_get(struct custody *c, struct endpoint *ep)
 {
-	struct slice name = domain_of(slice_str(ep->jid));
+	struct slice name = custody_domain_of(slice_str(ep->jid));
 
 	if (ep->domain)
 		return ep->domain;

@@ -54,24 +54,9 @@ static void bad_record(const struct router_peer *p, const char *what)
 		"event=bad_record type=%s reason=\"fields do not add up\"", what);
 }
 
-static struct slice domain_of(struct slice jid)
-{
-	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
-	const char *at;
-
-	if (slash)
-		jid.len = (size_t)(slash - jid.data);
-	at = jid.len ? memchr(jid.data, '@', jid.len) : NULL;
-	if (at) {
-		jid.len -= (size_t)(at + 1 - jid.data);
-		jid.data = at + 1;
-	}
-	return jid;
-}
-
 void router_endpoint_added(struct router *r, struct endpoint *ep)
 {
-	struct slice domain = domain_of(endpoint_jid(ep));
+	struct slice domain = custody_domain_of(endpoint_jid(ep));
 
 	for (char **d = proc_config(r->proc)->router_durable_domains; *d; d++)
 		if (slice_is(domain, *d))
@@ -317,7 +302,7 @@ void router_peer_sessions_end(struct router *r, struct router_peer *p, const cha
 static bool route_onward(struct router *r, struct custody_entry *e, struct slice from,
 			 const struct msg_stanza *m)
 {
-	uint64_t sid = route_table_find(r->routes, domain_of(m->to));
+	uint64_t sid = route_table_find(r->routes, custody_domain_of(m->to));
 	struct endpoint *ep = sid ? endpoint_find(r->custody, sid) : NULL;
 	struct session_stanza s;
 
@@ -431,7 +416,8 @@ static void on_stanza(struct router *r, struct router_peer *p, struct slice body
 		refuse_late(r, p, m.sid, m.n);
 		return;
 	}
-	if (endpoint_kind(ep) == SESSION_DOMAIN && !slice_eq(domain_of(m.from), endpoint_jid(ep))) {
+	if (endpoint_kind(ep) == SESSION_DOMAIN &&
+	    !slice_eq(custody_domain_of(m.from), endpoint_jid(ep))) {
 		spoof(r, p, "STANZA", m.sid);
 		link_put_settled(hub_peer_link(p->hub),
 				 &(struct msg_settled){m.sid, m.n, SETTLED_DISCARDED});
