@@ -50,6 +50,10 @@ static void ask_to_bind(struct c2s_stream *s, const struct c2s_event *ev, struct
 		iq_error(s, fx, SLICE_NONE, "bad-request", "an IQ must have an id");
 		return;
 	}
+	if (bind->next || ev->tree->first != bind) { /* RFC 6120 8.2.3 */
+		iq_error(s, fx, slice_str(id), "bad-request", "an iq set has exactly one child");
+		return;
+	}
 	if (wish && *wish && jid_prepare_resource(resource, slice_str(wish)) != ERR_OK) {
 		iq_error(s, fx, slice_str(id), "bad-request",
 			 "this cannot be a resource (RFC 7622 3.4)");
@@ -174,7 +178,7 @@ void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 			 "a first-level element must be a message, presence or iq of " NS_CLIENT);
 		return;
 	}
-	if (!from_is_own(s, &st->from)) {
+	if (st->from_malformed || !from_is_own(s, &st->from)) {
 		c2s_fail(s, ev, fx, "invalid-from",
 			 "the from attribute is not the address of this stream");
 		return;

@@ -1,5 +1,5 @@
 # Tests: every tests/unit/**/test_*.c and tests/process|e2e/test_*.c is one cmocka program; every
-# executable tests/process|e2e/test_*.py|sh is one too. tests/run runs them all and sums up.
+# executable tests/process|e2e|hostile/test_*.py|sh is one too. tests/run runs them all and sums up.
 TEST_SOURCES := $(sort $(shell find tests/unit tests/process tests/e2e -name 'test_*.c'))
 TEST_BINS    := $(TEST_SOURCES:%.c=$(B)/%)
 # What a unit test links follows its folder; every other test links everything.
@@ -8,15 +8,16 @@ TEST_USES.bench      := bench base
 TEST_USES.ledger     := tests/ledger bench base
 TEST_USES.net        := net base
 TEST_USES.ipc        := ipc net base
+TEST_USES.scram      := scram ipc net base
 TEST_USES.xmpp       := xmpp ipc net base
 TEST_USES.proc       := proc net base
 TEST_USES.supervisor := supervisor proc net base
 TEST_USES.router     := router session ipc xmpp proc net base
 TEST_USES.session    := session ipc xmpp net base
-TEST_USES.datastore  := datastore ipc proc net base
+TEST_USES.datastore  := datastore scram ipc proc net base
 TEST_USES.cm-client  := cm-client xmpp ipc proc net base
-TEST_USES.cli        := cli/xmpp cli/pki cli/common ipc xmpp proc net base
-TEST_USES.all        := router session supervisor datastore cm-client cli/common ipc xmpp proc net base
+TEST_USES.cli        := cli/xmpp cli/pki cli/common scram ipc xmpp proc net base
+TEST_USES.all        := router session supervisor datastore cm-client cli/common scram ipc xmpp proc net base
 test_folder = $(word 2,$(subst /, ,$(patsubst $(B)/tests/unit/%,unit/%,$(1))))
 test_libs   = $(call archives,tests/support $(or $(TEST_USES.$(test_folder)),$(TEST_USES.all)))
 
@@ -30,7 +31,7 @@ tests: programs $(TEST_PROGRAMS:%=$(B)/bin/%) $(TEST_BINS)
 check: deps
 	@$(MAKE) --no-print-directory tests
 	@BIN=$(abspath $(B)/bin) V=$(V) tests/run $(TEST_BINS) $(sort $(wildcard tests/process/test_*.py \
-		tests/process/test_*.sh tests/e2e/test_*.py tests/e2e/test_*.sh))
+		tests/process/test_*.sh tests/e2e/test_*.py tests/e2e/test_*.sh tests/hostile/test_*.py))
 
 # libFuzzer: tests/fuzz/fuzz_*.c with clang; `make fuzz SECONDS=60` runs each on its corpus.
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
