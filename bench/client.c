@@ -193,6 +193,11 @@ static void on_success(struct client *c, struct slice stanza)
 static void ready(struct client *c)
 {
 	c->state = READY;
+	if (c->opts->roster && c->jid) {
+		str_adds(tcp_output(c->conn), "<iq type='get' id='roster'>"
+					      "<query xmlns='jabber:iq:roster'/></iq>");
+		client_sent(c);
+	}
 	if (c->opts->presence && c->jid) { /* a resumed session's presence stands */
 		str_adds(tcp_output(c->conn), "<presence/>");
 		client_sent(c);

@@ -19,6 +19,10 @@ struct crew {
 	uint32_t started;
 	uint32_t ready;
 	uint32_t ended;
+	uint32_t retried;
+	uint32_t *again; /* refused: to be started again */
+	uint32_t nagain;
+	bool *was_ready;
 	bool closing;
 	char why[256];
 	crew_on_stanza *on_stanza;
@@ -29,7 +33,7 @@ static void on_ready(void *arg, struct client *c)
 {
 	struct crew *crew = arg;
 
-	(void)c;
+	crew->was_ready[client_tag(c)] = true;
 	crew->ready++;
 }
 
@@ -44,10 +48,17 @@ static void on_stanza(void *arg, struct client *c, struct slice stanza)
 static void on_closed(void *arg, struct client *c, const char *why)
 {
 	struct crew *crew = arg;
-	struct client **slot = &crew->clients[client_tag(c)];
+	uint32_t i = client_tag(c);
+	struct client **slot = &crew->clients[i];
 
+	if (!crew->closing && !crew->was_ready[i] && crew->retried < crew->opts->retry) {
+		crew->retried++;
+		crew->again[crew->nagain++] = i;
+		client_free(slot);
+		return;
+	}
 	if (crew->ended++ == 0 && !crew->closing)
-		snprintf(crew->why, sizeof crew->why, "client %u: %s", client_tag(c), why);
+		snprintf(crew->why, sizeof crew->why, "client %u: %s", i, why);
 	client_free(slot);
 }
 
@@ -63,6 +74,8 @@ struct crew *crew_new(struct tcp *n, const struct opts *o, uint32_t count, crew_
 	crew->opts = o;
 	crew->count = count;
 	crew->clients = xcalloc(count, sizeof(struct client *));
+	crew->again = xcalloc(count, sizeof(uint32_t));
+	crew->was_ready = xcalloc(count, sizeof(bool));
 	crew->on_stanza = stanza;
 	crew->arg = arg;
 	return crew;
@@ -70,7 +83,7 @@ struct crew *crew_new(struct tcp *n, const struct opts *o, uint32_t count, crew_
 
 static bool start_one(struct crew *crew)
 {
-	uint32_t i = crew->started++;
+	uint32_t i = crew->nagain ? crew->again[--crew->nagain] : crew->started++;
 	struct client *c =
 		client_new(crew->tcp, crew->opts, i % crew->opts->users, NULL, &events, crew);
 
@@ -89,7 +102,8 @@ bool crew_login(struct crew *crew, uint32_t upto)
 		monotime_add_ms(monotime_now(), (uint64_t)(crew->opts->deadline * 1000));
 
 	while (crew->ready < upto && crew->ended == 0) {
-		while (crew->started < upto && crew->started - crew->ready < crew->opts->together) {
+		while ((crew->nagain || crew->started < upto) &&
+		       crew->started - crew->nagain - crew->ready < crew->opts->together) {
 			if (!start_one(crew))
 				return false;
 		}
@@ -129,6 +143,11 @@ uint32_t crew_acks(const struct crew *crew, struct acks_count *sum)
 	return unheard;
 }
 
+uint32_t crew_retried(const struct crew *crew)
+{
+	return crew->retried;
+}
+
 uint32_t crew_lost(const struct crew *crew, const char **why)
 {
 	*why = crew->why;
@@ -153,6 +172,8 @@ void crew_free(struct crew **cp)
 		client_free(&crew->clients[i]);
 	tcp_turn(crew->tcp, 0);
 	free(crew->clients);
+	free(crew->again);
+	free(crew->was_ready);
 	free(crew);
 	*cp = NULL;
 }

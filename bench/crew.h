@@ -2,7 +2,7 @@
  * crew - many clients logged in together: opts.together at a time, then all stay.
  *
  * Client i is account i modulo opts.users. A client that ends is counted and stays away; the first
- * reason is kept.
+ * reason is kept. One that fails to log in is tried again, opts.retry times in all.
  */
 #ifndef BENCH_CREW_H
 #define BENCH_CREW_H
@@ -37,6 +37,9 @@ struct client *crew_client(struct crew *crew, uint32_t index);
 /* With the option sm: what all that are connected have asked and told so far; returns how many sent
  * several stanzas and were acknowledged none. */
 uint32_t crew_acks(const struct crew *crew, struct acks_count *sum);
+
+/* How many logins were tried again. */
+uint32_t crew_retried(const struct crew *crew);
 
 /* Clients that ended since they were ready; *why is the first one's reason. */
 uint32_t crew_lost(const struct crew *crew, const char **why);

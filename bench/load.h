@@ -25,6 +25,7 @@ struct result {
 	const char *times_name;	   /* "rtt", "delivery", "login" */
 	struct usage used;	   /* by the server, between the two ends of the measured time */
 	struct acks_count acks;	   /* chat, pingpong with --sm: within the measured time */
+	uint32_t retried;	   /* logins that were refused and tried again (--retry) */
 	uint32_t idle_connections; /* idle: over how many the memory was spread */
 };
 
@@ -34,6 +35,8 @@ bool load_pingpong(struct tcp *n, const struct opts *o, struct result *r);
 bool load_login(struct tcp *n, const struct opts *o, struct result *r);
 bool load_idle(struct tcp *n, const struct opts *o, struct result *r);
 bool load_detach(struct tcp *n, const struct opts *o, struct result *r);
+bool load_relay(struct tcp *n, const struct opts *o, struct result *r);
+bool load_presence(struct tcp *n, const struct opts *o, struct result *r);
 
 /* Counts an error and keeps the first one's text. */
 void result_error(struct result *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

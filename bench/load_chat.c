@@ -130,14 +130,6 @@ static void prepare(struct chat *chat)
 	str_adds(&chat->tail, "</body></message>");
 }
 
-static void turn_for(struct tcp *n, double seconds)
-{
-	struct monotime end = monotime_add_ms(monotime_now(), (uint64_t)(seconds * 1000));
-
-	for (struct monotime now = monotime_now(); monotime_before(now, end); now = monotime_now())
-		tcp_turn(n, (int)monotime_ms_between(now, end) + 1);
-}
-
 /* What was asked and told within the measured time. */
 static void count_acks(struct chat *chat, const struct acks_count *before)
 {
@@ -162,11 +154,11 @@ static void measure(struct chat *chat, struct tcp *n)
 		for (uint32_t k = 0; k < chat->opts->window; k++)
 			send_next(chat, i);
 	}
-	turn_for(n, chat->opts->warmup);
+	tcp_turn_for(n, chat->opts->warmup);
 	crew_acks(chat->crew, &before);
 	span_begin(&span, chat->opts);
 	chat->measuring = true;
-	turn_for(n, chat->opts->seconds);
+	tcp_turn_for(n, chat->opts->seconds);
 	chat->measuring = false;
 	span_end(&span, chat->result);
 	count_acks(chat, &before);
@@ -188,18 +180,30 @@ static void release(struct chat *chat)
 
 static bool run(struct tcp *n, const struct opts *o, struct result *r, bool answered)
 {
+	struct opts quiet = *o;
+	struct crew *idle = NULL;
 	struct chat chat = {.opts = o, .result = r, .tail = STR_INIT, .answered = answered};
 
 	r->unit = "message";
 	r->times_name = answered ? "round trip" : "delivery";
+	quiet.sm = false;
+	if (o->idle) {
+		idle = crew_new(n, &quiet, o->idle, NULL, NULL);
+		if (!crew_login(idle, o->idle)) {
+			crew_free(&idle);
+			return false;
+		}
+	}
 	chat.crew = crew_new(n, o, 2 * o->pairs, on_stanza, &chat);
 	bool ok = crew_login(chat.crew, 2 * o->pairs);
 	if (ok) {
 		prepare(&chat);
-		turn_for(n, 0.3); /* the presence of all has gone round */
+		tcp_turn_for(n, 0.3); /* the presence of all has gone round */
 		measure(&chat, n);
 	}
+	r->retried += crew_retried(chat.crew) + (idle ? crew_retried(idle) : 0);
 	crew_free(&chat.crew);
+	crew_free(&idle);
 	release(&chat);
 	return ok;
 }

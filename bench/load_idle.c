@@ -5,18 +5,9 @@
  * Memory is the growth from the first tenth of the connections to all of them, so that what the
  * server has once, whatever the number of connections, is not in it.
  */
-#include "base/monotime.h"
 #include "bench/crew.h"
 #include "bench/load.h"
 #include "bench/tcp.h"
-
-static void rest(struct tcp *n, double seconds)
-{
-	struct monotime end = monotime_add_ms(monotime_now(), (uint64_t)(seconds * 1000));
-
-	while (monotime_before(monotime_now(), end))
-		tcp_turn(n, 50);
-}
 
 static bool fill(struct tcp *n, const struct opts *o, struct crew *crew, struct usage *grown)
 {
@@ -25,11 +16,11 @@ static bool fill(struct tcp *n, const struct opts *o, struct crew *crew, struct 
 
 	if (!crew_login(crew, first))
 		return false;
-	rest(n, o->warmup);
+	tcp_turn_for(n, o->warmup);
 	usage_take(&before, &o->server, true);
 	if (!crew_login(crew, o->count))
 		return false;
-	rest(n, o->warmup);
+	tcp_turn_for(n, o->warmup);
 	usage_take(&after, &o->server, true);
 	usage_between(grown, &before, &after);
 	return true;
@@ -46,7 +37,7 @@ bool load_idle(struct tcp *n, const struct opts *o, struct result *r)
 	r->unit = "connection";
 	if (ok) {
 		span_begin(&span, o);
-		rest(n, o->seconds);
+		tcp_turn_for(n, o->seconds);
 		span_end(&span, r);
 		r->count = o->count;
 		r->idle_connections = o->count - (o->count / 10 + 1);
@@ -62,6 +53,7 @@ bool load_idle(struct tcp *n, const struct opts *o, struct result *r)
 		if (lost)
 			result_error(r, "%u connections were lost; %s", lost, why);
 	}
+	r->retried += crew_retried(crew);
 	crew_free(&crew);
 	return ok;
 }

@@ -36,7 +36,10 @@ static void on_closed(void *arg, struct client *c, const char *why)
 {
 	struct storm *s = arg;
 
-	if (client_tag(c) == 0)
+	if (client_tag(c) == 0 && s->result->retried < s->opts->retry) {
+		s->result->retried++;
+		s->started--;
+	} else if (client_tag(c) == 0)
 		result_error(s->result, "%s", why);
 	s->under_way--;
 	client_free(&c);

@@ -17,8 +17,9 @@ static const struct {
 	const char *name;
 	bool (*run)(struct tcp *n, const struct opts *o, struct result *r);
 } loads[] = {
-	{"chat", load_chat}, {"pingpong", load_pingpong}, {"login", load_login},
-	{"idle", load_idle}, {"detach", load_detach},
+	{"chat", load_chat},   {"pingpong", load_pingpong}, {"login", load_login},
+	{"idle", load_idle},   {"detach", load_detach},	    {"presence", load_presence},
+	{"relay", load_relay},
 };
 
 static bool run(struct tcp *n, const struct opts *o, struct result *r)
@@ -31,11 +32,15 @@ static bool run(struct tcp *n, const struct opts *o, struct result *r)
 	return false;
 }
 
+#define MANY 100000
+
 static void allow_many_files(void)
 {
 	struct rlimit rl;
 
 	getrlimit(RLIMIT_NOFILE, &rl);
+	if (rl.rlim_max < MANY && setrlimit(RLIMIT_NOFILE, &(struct rlimit){MANY, MANY}) == 0)
+		return; /* we may */
 	rl.rlim_cur = rl.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &rl);
 }

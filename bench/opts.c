@@ -12,7 +12,12 @@ static const char help[] =
 	"other\n"
 	"  pingpong    pairs of clients; each message is answered, one on its way in each pair\n"
 	"  login       --count logins, --together at a time\n"
+	"  presence    --pairs users with the same --count contacts change their presence, "
+	"--window "
+	"on\n"
+	"              their way; what is counted are deliveries\n"
 	"  idle        --count connections that log in and stay\n"
+	"  relay       pingpong of plain lines, for bench/relay: no XMPP\n"
 	"  detach      --count XEP-0198 sessions that lose their server and resume: a step for "
 	"each\n"
 	"              line of standard input (login, broken, senders, hold, resume, usage), each\n"
@@ -30,6 +35,10 @@ static const char help[] =
 	"  --count N --together N (1000, 16)\n"
 	"  --sm                   chat, pingpong: XEP-0198 with resumption on all streams\n"
 	"  --held N               detach: messages for each session that is away (2)\n"
+	"  --idle N               chat, pingpong: so many more clients are there and do nothing "
+	"(0)\n"
+	"  --retry N              so many refused logins are tried again (0)\n"
+	"  --roster               ask for the roster first\n"
 	"  --no-presence          do not send initial presence\n"
 	"  --warmup S --time S    seconds (1, 5)\n"
 	"  --deadline S           for logging in, before the measurement (120)\n"
@@ -55,6 +64,9 @@ enum {
 	OPT_TOGETHER,
 	OPT_SM,
 	OPT_HELD,
+	OPT_IDLE,
+	OPT_RETRY,
+	OPT_ROSTER,
 	OPT_NO_PRESENCE,
 	OPT_WARMUP,
 	OPT_TIME,
@@ -83,6 +95,9 @@ static const struct option long_options[] = {
 	{"together", required_argument, NULL, OPT_TOGETHER},
 	{"sm", no_argument, NULL, OPT_SM},
 	{"held", required_argument, NULL, OPT_HELD},
+	{"idle", required_argument, NULL, OPT_IDLE},
+	{"retry", required_argument, NULL, OPT_RETRY},
+	{"roster", no_argument, NULL, OPT_ROSTER},
 	{"no-presence", no_argument, NULL, OPT_NO_PRESENCE},
 	{"warmup", required_argument, NULL, OPT_WARMUP},
 	{"time", required_argument, NULL, OPT_TIME},
@@ -177,6 +192,10 @@ static bool take_number(struct opts *o, int c, const char *arg, bool *known)
 		return number(&o->together, "together", arg, 1, 10000);
 	case OPT_HELD:
 		return number(&o->held, "held", arg, 1, 1000);
+	case OPT_IDLE:
+		return number(&o->idle, "idle", arg, 0, 1000000);
+	case OPT_RETRY:
+		return number(&o->retry, "retry", arg, 0, 1000000);
 	case OPT_WARMUP:
 		return seconds(&o->warmup, "warmup", arg);
 	case OPT_TIME:
@@ -218,6 +237,9 @@ static bool take(struct opts *o, int c, const char *arg)
 		return mech(&o->mech, arg);
 	case OPT_NO_PRESENCE:
 		o->presence = false;
+		return true;
+	case OPT_ROSTER:
+		o->roster = true;
 		return true;
 	case OPT_SM:
 		o->sm = true;

@@ -12,7 +12,7 @@
 enum tls_mode { TLS_NONE, TLS_STARTTLS, TLS_DIRECT };
 
 struct opts {
-	const char *load; /* "chat", "pingpong", "login", "idle", "detach" */
+	const char *load; /* main.c has the list */
 	const char *host;
 	uint16_t port;
 	const char *domain;
@@ -27,11 +27,14 @@ struct opts {
 	uint32_t body;	   /* bytes */
 	uint32_t count;	   /* login: logins in all; idle, detach: connections */
 	uint32_t held;	   /* detach: messages for each session that is away */
+	uint32_t idle;	   /* chat, pingpong: more clients that are there and do nothing */
 	uint32_t together; /* logins under way at the same time */
+	uint32_t retry;	   /* so many logins may be refused, and are tried again */
 	double warmup;	   /* seconds before the measurement */
 	double seconds;	   /* of the measurement */
 	double deadline;   /* seconds for everything before it */
 	bool presence;	   /* send initial presence */
+	bool roster;	   /* ask for the roster, before that */
 	bool sm;	   /* XEP-0198 on all streams */
 	bool json;
 	struct usage_source server;

@@ -1,21 +1,21 @@
 """
 peers - other servers under the same loads: Prosody, ejabberd, jabberd2, as Debian ships them.
 
-Each gets the same accounts, the same ECDSA P-256 certificate, no limits, no archive, no federation,
-and a directory of its own. They run as the account that their package made when we are root; they
-are ended by pid.
+Each gets the same accounts (accounts.py), the same kind of certificate (ECDSA P-256), no limits, no
+archive unless it is said, no federation, and a directory of its own. They run as the account that
+their package made when we are root; they are ended by pid.
 """
 import glob
+import gzip
 import os
 import pwd
-import re
 import shutil
-import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
-DOMAIN = "localhost"
+from accounts import DOMAIN, ITERATIONS, PASSWORD, SALT, contacts, jid, scram_keys
 
 
 def free_port():
@@ -58,43 +58,19 @@ def make_certificate(folder):
                 out.write(f.read())
 
 
-def read_until(sock, pattern):
-    data = b""
-    while not re.search(pattern, data, re.S):
-        more = sock.recv(65536)
-        if not more:
-            raise RuntimeError(f"registration: closed; came {data[-300:]!r}")
-        data += more
-    return data
-
-
-def register(port, names, password):
-    """In-band registration (XEP-0077), one connection an account: works everywhere."""
-    for name in names:
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as s:
-            s.sendall(f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' "
-                      "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
-                      .encode())
-            read_until(s, rb"</stream:features>")
-            s.sendall(("<iq type='set' id='r'><query xmlns='jabber:iq:register'>"
-                       f"<username>{name}</username><password>{password}</password></query></iq>")
-                      .encode())
-            answer = read_until(s, rb"<iq [^>]*(/>|>.*</iq>)")
-            if not re.search(rb"type=.result.", answer):
-                raise RuntimeError(f"registration of {name}: {answer!r}")
-
-
 class Peer:
     """What they have in common. A subclass says how it is configured and started."""
     account = None  # whom the package runs it as
+    package = None  # Debian's
     sm = True       # speaks XEP-0198
+    archives = True # speaks XEP-0313
     mech = None     # what xmpp-load must use; None: SCRAM
 
     def __init__(self, folder):
         self.port = free_port()
         self.dir = os.path.join(folder, self.name)
         self.procs = []
-        self.users = 0
+        self.pending = []
         os.makedirs(self.dir)
         make_certificate(self.dir)
 
@@ -124,13 +100,23 @@ class Peer:
         return self.procs[-1]
 
     def start(self):
-        self.configure()
-        self.hand_over()
+        self.prepare()
+        self.configure(False)
         self.launch()
 
-    def add_users(self, upto, password):
-        register(self.port, [f"bench{i}" for i in range(self.users, upto)], password)
-        self.users = max(self.users, upto)
+    def seed(self, group):
+        """These accounts are wanted when it is launched next."""
+        self.pending.append(group)
+
+    def launch(self):
+        """A subclass has store(groups), while it is stopped, or run() sees to them."""
+        self.store(self.pending)
+        self.hand_over()
+        self.run()
+        self.pending = []
+
+    def store(self, groups):
+        pass
 
     def source(self):
         return ["--pids", ",".join(str(p.pid) for p in self.procs)]
@@ -147,10 +133,10 @@ data_path = "{dir}/data"
 log = {{ error = "{dir}/prosody.log" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "posix", "smacks", "register" }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "posix", "smacks"{archive} }}
 modules_disabled = {{ "s2s", "offline" }}
 authentication = "internal_hashed"
-allow_registration = true
+default_archive_policy = true
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = false
 network_backend = "epoll"
@@ -160,19 +146,45 @@ VirtualHost "localhost"
 """
 
 
+PROSODY_ACCOUNT = """return {{
+\t["iteration_count"] = {iterations};
+\t["salt"] = "{salt}";
+\t["stored_key"] = "{stored}";
+\t["server_key"] = "{server}";
+}};
+"""
+
+
 class Prosody(Peer):
-    name = "prosody"
-    account = "prosody"
+    name = package = account = "prosody"
 
     @staticmethod
     def installed():
         return shutil.which("prosody") is not None
 
-    def configure(self):
-        os.makedirs(os.path.join(self.dir, "data"))
-        self.write("prosody.cfg.lua", PROSODY.format(dir=self.dir, port=self.port))
+    def prepare(self):
+        for store in ("accounts", "roster"):
+            os.makedirs(os.path.join(self.dir, "data", DOMAIN, store))
 
-    def launch(self):
+    def configure(self, archive):
+        self.write("prosody.cfg.lua", PROSODY.format(dir=self.dir, port=self.port,
+                                                     archive=', "mam"' if archive else ""))
+
+    def store(self, groups):
+        stored, server = (key.hex() for key in scram_keys("sha1"))
+        account = PROSODY_ACCOUNT.format(iterations=ITERATIONS, salt=SALT, stored=stored,
+                                         server=server)
+        for group in groups:
+            for i in range(group.count):
+                name = f"{group.name}{i}.dat"
+                self.write(f"data/{DOMAIN}/accounts/{name}", account)
+                items = "".join(f'["{jid(group, k)}"] = {{ ["subscription"] = "both"; '
+                                '["groups"] = {}; };\n' for k in contacts(group, i))
+                if items:
+                    self.write(f"data/{DOMAIN}/roster/{name}",
+                               f"return {{\n[false] = {{ [\"version\"] = 1; }};\n{items}}};\n")
+
+    def run(self):
         wait_port(self.port, self.spawn("prosody", "--config", f"{self.dir}/prosody.cfg.lua", "-F"))
 
 
@@ -182,13 +194,11 @@ loglevel: error
 certfiles: ["{dir}/both.pem"]
 auth_method: internal
 auth_password_format: scram
-registration_timeout: infinity
 shaper: {{}}
 shaper_rules: {{ max_user_sessions: 100000, max_user_offline_messages: 5000 }}
 access_rules:
   local: {{ allow: all }}
   c2s: {{ allow: all }}
-  register: {{ allow: all }}
 listen:
   -
     port: {port}
@@ -200,32 +210,82 @@ listen:
 modules:
   mod_disco: {{}}
   mod_ping: {{}}
-  mod_register: {{ access: register, ip_access: all, password_strength: 0 }}
   mod_roster: {{ versioning: true }}
   mod_stream_mgmt: {{ resend_on_timeout: if_offline }}
   mod_caps: {{}}
+{archive}"""
+
+
+# Accounts and contacts go into its tables; the first of a group is registered as usual, the others
+# are copies.
+EJABBERD_SEED = """
+S = <<"{domain}">>,
+{{ok, Groups}} = file:consult("seed.terms"),
+Write = fun({{Name, Contacts}}) ->
+    User = fun(I) -> iolist_to_binary([Name, integer_to_list(I)]) end,
+    ok = ejabberd_auth:try_register(User(0), S, <<"{password}">>),
+    [Account] = mnesia:dirty_read(passwd, {{User(0), S}}),
+    Befriend = fun(U, C) ->
+        mnesia:dirty_write({{roster, {{U, S, {{C, S, <<>>}}}}, {{U, S}}, {{C, S, <<>>}}, <<>>, both,
+                             none, [], <<>>, []}})
+    end,
+    lists:foreach(fun({{I, Friends}}) ->
+        mnesia:dirty_write(setelement(2, Account, {{User(I), S}})),
+        [Befriend(User(I), User(K)) || K <- Friends]
+    end, lists:zip(lists:seq(0, length(Contacts) - 1), Contacts))
+end,
+lists:foreach(Write, Groups),
+mnesia:dump_log(),
+file:write_file("seeded", <<>>).
 """
 
 
 class Ejabberd(Peer):
-    name = "ejabberd"
-    account = "ejabberd"
+    name = package = account = "ejabberd"
 
     @staticmethod
     def installed():
         return bool(shutil.which("erl") and glob.glob("/usr/lib/*/ejabberd-*/ebin"))
 
-    def configure(self):
+    def prepare(self):
         os.makedirs(os.path.join(self.dir, "spool"))
-        self.write("ejabberd.yml", EJABBERD.format(dir=self.dir, port=self.port))
 
-    def launch(self):
+    def configure(self, archive):
+        self.write("ejabberd.yml", EJABBERD.format(
+            dir=self.dir, port=self.port,
+            archive="  mod_mam: { default: always, db_type: mnesia }\n" if archive else ""))
+
+    def run(self):
+        if self.pending:
+            self.run_once(["-eval", " ".join(EJABBERD_SEED.format(
+                domain=DOMAIN, password=PASSWORD).split())])
+            self.wait_seeded()
+            self.stop()  # what that has left behind in memory is not to be measured
+        self.run_once([])
+
+    def store(self, groups):
+        self.write("seed.terms", "".join(
+            f'{{"{g.name}", {[list(contacts(g, i)) for i in range(g.count)]}}}.\n'
+            for g in groups))
+
+    def wait_seeded(self):
+        done = os.path.join(self.dir, "seeded")
+        for _ in range(1800):
+            if os.path.exists(done):
+                os.remove(done)
+                return
+            if self.procs[0].poll() is not None:
+                break
+            time.sleep(0.1)
+        raise RuntimeError("the accounts could not be written")
+
+    def run_once(self, more):
         """The virtual machine itself, as ejabberdctl starts it (kernel poll, limits), without a
         name: no epmd stays behind."""
         ebin = glob.glob("/usr/lib/*/ejabberd-*/ebin")[0]
         erl = self.spawn(
             "erl", "-noinput", "+K", "true", "+P", "250000", "+Q", "131072", "-pa", ebin,
-            "-mnesia", "dir", f'"{self.dir}/spool"', "-s", "ejabberd",
+            "-mnesia", "dir", f'"{self.dir}/spool"', "-s", "ejabberd", *more,
             EJABBERD_CONFIG_PATH=f"{self.dir}/ejabberd.yml", EJABBERD_LOG_PATH=f"{self.dir}/log",
             ERL_CRASH_DUMP=f"{self.dir}/crash", ERL_LIBS=os.path.dirname(os.path.dirname(ebin)))
         wait_port(self.port, erl)
@@ -264,7 +324,7 @@ JABBERD2_SM = """<sm><id>sm</id><pidfile>{dir}/sm.pid</pidfile>
 JABBERD2_C2S = """<c2s><id>c2s</id><pidfile>{dir}/c2s.pid</pidfile>
 <router><ip>127.0.0.1</ip><port>{bus}</port><user>jabberd</user><pass>secret</pass></router>
 <log type='file'><file>{dir}/c2s.log</file></log>
-<local><id register-enable='mu' pemfile='{dir}/both.pem'>localhost</id>
+<local><id pemfile='{dir}/both.pem'>localhost</id>
 <ip>127.0.0.1</ip><port>{port}</port></local>
 <io><max_fds>65536</max_fds><limits><bytes>0</bytes><stanzas>0</stanzas><connects>0</connects>
 <stanzasize>262144</stanzasize></limits>
@@ -289,33 +349,53 @@ MaxProtocol = TLSv1.2
 
 
 class Jabberd2(Peer):
-    """Has neither SCRAM with its SQLite accounts nor XEP-0198 nor TLS 1.3."""
-    name = "jabberd2"
+    """Has neither SCRAM with its SQLite accounts nor XEP-0198, an archive, TLS 1.3."""
+    name = package = "jabberd2"
     account = "jabber"
     sm = False
+    archives = False
     mech = "PLAIN"
 
     @staticmethod
     def installed():
         return os.path.exists("/usr/sbin/jabberd2-router")
 
-    def configure(self):
-        import gzip
-        import sqlite3
+    def prepare(self):
         values = {"dir": self.dir, "port": self.port, "bus": free_port(),
                   "lib": os.path.dirname(glob.glob("/usr/lib/*/jabberd2/authreg_sqlite.so")[0])}
         for name, text in (("router", JABBERD2_ROUTER), ("sm", JABBERD2_SM),
                            ("c2s", JABBERD2_C2S), ("router-users", JABBERD2_USERS)):
             self.write(name + ".xml", text.format(**values))
         with gzip.open("/usr/share/doc/jabberd2/db-setup.sqlite.gz", "rt") as f:
-            db = sqlite3.connect(os.path.join(self.dir, "sqlite.db"))
+            db = self.database()
             db.executescript(f.read())
             db.commit()
             db.close()
         self.bus = values["bus"]
         self.write("openssl.cnf", OPENSSL_TLS12)
 
-    def launch(self):
+    def configure(self, archive):
+        pass
+
+    def database(self):
+        return sqlite3.connect(os.path.join(self.dir, "sqlite.db"))
+
+    def store(self, groups):
+        db = self.database()
+        for group in groups:
+            for i in range(group.count):
+                owner = jid(group, i)
+                db.execute('INSERT INTO authreg VALUES (?, ?, ?)',
+                           (f"{group.name}{i}", DOMAIN, PASSWORD))
+                db.execute('INSERT INTO active ("collection-owner", time) VALUES (?, ?)',
+                           (owner, int(time.time())))
+                db.executemany('INSERT INTO "roster-items" ("collection-owner", jid, "to", "from", '
+                               'ask) VALUES (?, ?, 1, 1, 0)',
+                               [(owner, jid(group, k)) for k in contacts(group, i)])
+        db.commit()
+        db.close()
+
+    def run(self):
         router = self.spawn("/usr/sbin/jabberd2-router", "-c", f"{self.dir}/router.xml")
         wait_port(self.bus, router)
         self.spawn("/usr/sbin/jabberd2-sm", "-c", f"{self.dir}/sm.xml")

@@ -73,6 +73,8 @@ void report_table(const struct opts *o, const struct result *r)
 	if (!is_idle(r))
 		printf("%-22s %.2f us per %s\n", "generator CPU", per(r->own_cpu_us, r->count),
 		       r->unit);
+	if (r->retried)
+		printf("%-22s %u logins were refused and tried again\n", "refused", r->retried);
 	if (r->errors)
 		printf("%-22s %llu, the first: %s\n", "ERRORS", (unsigned long long)r->errors,
 		       r->why);
@@ -119,7 +121,7 @@ void report_json(const struct opts *o, const struct result *r)
 	       "\"told_by_server_each\":%.4f,",
 	       per(r->acks.asked_out, r->count), per(r->acks.told_out, r->count),
 	       per(r->acks.asked_in, r->count), per(r->acks.told_in, r->count));
-	printf("\"errors\":%llu,", (unsigned long long)r->errors);
+	printf("\"retried\":%u,\"errors\":%llu,", r->retried, (unsigned long long)r->errors);
 	json_text("why", r->why);
 	printf("\"processes\":[");
 	for (size_t i = 0; i < r->used.count; i++) {

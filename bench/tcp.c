@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/monotime.h"
 #include "base/xmem.h"
 
 #define READ_CHUNK  16384
@@ -24,6 +25,7 @@ struct tcp {
 	socklen_t addrlen;
 	struct list dirty;   /* connections with output */
 	struct list garbage; /* freed during a turn; their events may still be in the batch */
+	uint32_t opened;
 };
 
 enum conn_state { CONNECTING, PLAIN, SHAKING, SECURE, CLOSED };
@@ -138,6 +140,22 @@ static void fail(struct tcp_conn *c, const char *why)
 	c->on->on_closed(c->arg, why);
 }
 
+/* One address has 28,000 ports: on loopback further connections come from others. */
+static void spread(struct tcp *n, int fd)
+{
+	const struct sockaddr_in *server = (const struct sockaddr_in *)(const void *)&n->addr;
+	uint32_t more = n->opened++ / 20000 % 200;
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	int one = 1;
+
+	if (more == 0 || server->sin_family != AF_INET ||
+	    ntohl(server->sin_addr.s_addr) >> 24 != 127)
+		return;
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + more);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+	bind(fd, (const struct sockaddr *)&from, sizeof from);
+}
+
 struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *arg)
 {
 	int one = 1;
@@ -146,6 +164,7 @@ struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *
 	if (fd < 0)
 		return NULL;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	spread(n, fd);
 	if (connect(fd, (struct sockaddr *)&n->addr, n->addrlen) != 0 && errno != EINPROGRESS) {
 		int saved = errno;
 		close(fd);
@@ -379,4 +398,12 @@ void tcp_turn(struct tcp *n, int ms)
 	}
 	flush_all(n);
 	collect(n);
+}
+
+void tcp_turn_for(struct tcp *n, double seconds)
+{
+	struct monotime end = monotime_add_ms(monotime_now(), (uint64_t)(seconds * 1000));
+
+	for (struct monotime now = monotime_now(); monotime_before(now, end); now = monotime_now())
+		tcp_turn(n, (int)monotime_ms_between(now, end) + 1);
 }

@@ -31,6 +31,9 @@ void tcp_free(struct tcp **np);
 /* One turn: waits at most ms for events, then flushes. */
 void tcp_turn(struct tcp *n, int ms);
 
+/* Turns until the time is over. */
+void tcp_turn_for(struct tcp *n, double seconds);
+
 /* Starts to connect; direct TLS if the options say so. NULL with errno: out of sockets. */
 struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *arg);
 

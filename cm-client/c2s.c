@@ -11,7 +11,6 @@
 #define DRAIN_TICK_MS	20
 #define DRAIN_SETTLE_MS 1000
 #define DRAIN_LINGER_MS 500 /* for the peer's FIN: the supervisor waits for us */
-#define CERT_WARN_DAYS	14
 
 static struct c2s_conn *conn_of(struct list *l)
 {
@@ -27,9 +26,11 @@ static void on_up(void *arg, bool fresh)
 	proc_ready(s->proc, true);
 	if (!fresh)
 		return;
+	c2s_traces_free(&s->traces);
 	c2s_quarantine_ask_again(s->quarantine);
 	hold_announce(s->hold);
 	c2s_keys_ask_again(s->keys);
+	c2s_accounts_ask_again(s->accounts);
 	list_each (it, &s->conns) {
 		struct c2s_conn *c = conn_of(it);
 
@@ -119,8 +120,12 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 	case MSG_CLOSE:
 		on_close(s, body);
 		break;
+	case MSG_TRACE:
+		c2s_trace_record(s, body);
+		break;
 	case MSG_STORED:
 		c2s_keys_stored(s->keys, body);
+		c2s_accounts_stored(s->accounts, body);
 		c2s_quarantine_stored(s->quarantine, body);
 		break;
 	default:
@@ -158,15 +163,18 @@ static void add_stats(void *arg, struct str *out)
 	hold_sweep(s->hold); /* with the PONG, once a second */
 	str_addf(out,
 		 "connections=%zu authenticated=%zu accepted=%llu refused=%llu logins=%llu "
-		 "logins_failed=%llu resumed=%llu detached=%llu stanzas_in=%llu stanzas_out=%llu "
+		 "logins_failed=%llu registered=%llu throttled=%llu csi_bytes=%zu resumed=%llu "
+		 "detached=%llu stanzas_in=%llu stanzas_out=%llu "
 		 "bytes_in=%llu bytes_out=%llu unsettled_bytes=%zu keys_waiting=%zu",
 		 s->limits.connections, s->limits.connections - s->limits.strangers,
 		 (unsigned long long)s->stats.accepted, (unsigned long long)s->stats.refused,
 		 (unsigned long long)s->stats.logins, (unsigned long long)s->stats.logins_failed,
-		 (unsigned long long)s->stats.resumed, (unsigned long long)s->stats.detached,
-		 (unsigned long long)s->stats.stanzas_in, (unsigned long long)s->stats.stanzas_out,
-		 (unsigned long long)s->stats.bytes_in, (unsigned long long)s->stats.bytes_out,
-		 hold_total(s->hold), c2s_keys_waiting(s->keys));
+		 (unsigned long long)s->stats.registered, (unsigned long long)s->stats.throttled,
+		 s->csi_pool.bytes, (unsigned long long)s->stats.resumed,
+		 (unsigned long long)s->stats.detached, (unsigned long long)s->stats.stanzas_in,
+		 (unsigned long long)s->stats.stanzas_out, (unsigned long long)s->stats.bytes_in,
+		 (unsigned long long)s->stats.bytes_out, hold_total(s->hold),
+		 c2s_keys_waiting(s->keys));
 	add_books(s->hold, out);
 }
 
@@ -270,8 +278,11 @@ static void on_timer(void *arg)
 
 	s->timer_at.us = 0;
 	while ((e = c2s_deadlines_due(&s->deadlines, now))) {
-		if (e->of == C2S_DEADLINE_ACK || e->of == C2S_DEADLINE_ASK)
+		if (e->of == C2S_DEADLINE_ACK || e->of == C2S_DEADLINE_ASK ||
+		    e->of == C2S_DEADLINE_SOON)
 			c2s_conn_ack_deadline(list_entry(e, struct c2s_conn, ack));
+		else if (e->of == C2S_DEADLINE_CSI)
+			c2s_csi_late(list_entry(e, struct c2s_csi, deadline), "time");
 		else
 			c2s_conn_deadline(list_entry(e, struct c2s_conn, deadline));
 	}
@@ -297,49 +308,26 @@ static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer)
 
 /* TLS */
 
-static struct tls_config tls_config(const struct config *cfg, const struct proc *p)
+/* Connections keep the certificate that they began with. */
+static void use_tls(void *arg)
 {
-	return (struct tls_config){
-		.cert_fd = p ? proc_file(p, "tls.certificate") : -1,
-		.key_fd = p ? proc_file(p, "tls.key") : -1,
-		.cert_path = cfg->tls_certificate,
-		.key_path = cfg->tls_key,
-		.only_tls13 = strcmp(cfg->tls_min_version, "1.3") == 0,
-		.alpn = "xmpp-client",
-	};
+	struct c2s *s = arg;
+	unsigned char secret[32];
+
+	s->tls = c2s_certs_tls(s->certs);
+	tls_ctx_secret(s->tls, "c2s decoy keys", secret);
+	c2s_sasl_set_secret(s->sasl, secret);
+	xwipe(secret, sizeof(secret));
 }
 
 /* On failure what stood before goes on, and status says so. */
-static enum err load_tls(struct c2s *s, const struct config *cfg)
+static enum err load_tls(struct c2s *s)
 {
-	struct tls_config tc = tls_config(cfg, s->proc);
-	struct str why = STR_INIT;
-	struct tls_ctx *t;
-	unsigned char secret[32];
-	enum err e = tls_ctx_new(&t, &tc, &why);
+	enum err e = c2s_certs_load(s->certs);
 
-	if (e != ERR_OK) {
-		log_err("-", "event=tls_failed reason=%s", log_quote(str_slice(&why)));
-		if (s->tls)
-			str_adds(&why, "; until then the certificate before it is used");
-		proc_alarm(s->proc, why.data);
-		str_clear(&why);
-		return e;
-	}
-	proc_alarm(s->proc, NULL);
-	tls_ctx_unref(&s->tls);
-	s->tls = t;
-	tls_ctx_secret(t, "c2s decoy keys", secret);
-	c2s_sasl_set_secret(s->sasl, secret);
-	xwipe(secret, sizeof(secret));
-	log_info("-", "event=certificate file=%s %s", log_quote(slice_str(cfg->tls_certificate)),
-		 tls_ctx_text(t));
-	if (tls_ctx_days_left(t) < CERT_WARN_DAYS)
-		log_warn("-",
-			 "event=certificate_expires days_left=%lld hint=\"renew it, then "
-			 "reload\"",
-			 (long long)tls_ctx_days_left(t));
-	return ERR_OK;
+	if (e == ERR_OK)
+		use_tls(s);
+	return e;
 }
 
 /* Program */
@@ -382,9 +370,11 @@ static void init_lists(struct c2s *s)
 	list_init(&s->resume);
 	list_init(&s->dead);
 	list_init(&s->asking);
+	list_init(&s->throttled);
 	map64_init(&s->by_sid);
 	c2s_deadlines_init(&s->deadlines);
 	c2s_limits_init(&s->limits);
+	c2s_csi_pool_init(&s->csi_pool);
 	c2s_effects_init(&s->fx);
 }
 
@@ -399,18 +389,23 @@ enum err c2s_init(struct proc *p, void **state)
 	init_lists(s);
 	s->bus = bus_open(s->loop, BUS_PATH, proc_service(p), proc_instance(p), proc_token(p),
 			  &bus_events, s);
+	proc_metrics(p, add_stats, s);
 	s->hold = hold_new(bus_link(s->bus), &hold_events);
 	hold_isolate(s->hold, s);
 	s->keys = c2s_keys_new(s->bus);
+	s->accounts = c2s_accounts_new(s->bus, c2s_conn_registered);
 	s->quarantine = c2s_quarantine_new(s->bus);
 	source = c2s_keys_source(s->keys);
 	s->sasl = c2s_sasl_new(s->loop, &source, &c2s_conn_sasl_events);
 	s->xml = xml_in_new();
 	s->ask_hook = loop_hook_new(s->loop, on_ask, s); /* before that of the connections */
 	s->conn_set = conn_set_new(s->loop);
+	s->certs = c2s_certs_new(s->loop, p);
+	c2s_certs_on_renewed(s->certs, use_tls, s);
 	s->timer = loop_timer_new(s->loop, on_timer, s);
+	s->throttle_timer = loop_timer_new(s->loop, c2s_throttle_tick, s);
 	s->hook = loop_hook_new_at(s->loop, LOOP_FIRST, on_turn, s);
-	if (load_settings(s, proc_config(p)) != ERR_OK || load_tls(s, proc_config(p)) != ERR_OK)
+	if (load_settings(s, proc_config(p)) != ERR_OK || load_tls(s) != ERR_OK)
 		return ERR_FORMAT;
 	listen_all(s);
 	return ERR_OK;
@@ -441,42 +436,42 @@ void c2s_deinit(void *state)
 	loop_hook_free(&s->hook);
 	loop_hook_free(&s->ask_hook);
 	loop_timer_free(&s->timer);
+	loop_timer_free(&s->throttle_timer);
 	loop_timer_free(&s->drain_timer);
 	conn_set_free(&s->conn_set);
 	c2s_sasl_free(&s->sasl);
 	c2s_keys_free(&s->keys);
+	c2s_accounts_free(&s->accounts);
 	c2s_quarantine_free(&s->quarantine);
 	hold_free(&s->hold);
 	bus_close(&s->bus);
 	xml_in_free(&s->xml);
-	tls_ctx_unref(&s->tls);
+	c2s_certs_free(&s->certs);
 	map64_clear(&s->by_sid);
 	c2s_limits_clear(&s->limits);
+	c2s_csi_pool_clear(&s->csi_pool);
 	c2s_effects_clear(&s->fx);
+	c2s_traces_free(&s->traces);
 	c2s_settings_clear(&s->settings);
 	free(s);
 }
 
 bool c2s_check(const struct config *cfg, char *why, size_t whylen)
 {
-	struct tls_config tc = tls_config(cfg, NULL);
 	struct c2s_settings settings = {0};
 	struct str reason = STR_INIT;
-	struct tls_ctx *t = NULL;
 	enum err e = c2s_settings_load(&settings, cfg, &reason);
 
-	if (e == ERR_OK) {
-		e = tls_ctx_new(&t, &tc, &reason);
-		/* Only the supervisor may read the key: it opens it before rights are dropped. */
-		if (e == ERR_DENIED)
-			e = ERR_OK;
-	}
 	if (e != ERR_OK)
 		snprintf(why, whylen, "%s", reason.data);
-	tls_ctx_unref(&t);
 	c2s_settings_clear(&settings);
 	str_clear(&reason);
 	return e == ERR_OK;
+}
+
+void c2s_on_files(void *state)
+{
+	load_tls(state);
 }
 
 void c2s_on_reload(void *state, const struct config *old)
@@ -485,7 +480,7 @@ void c2s_on_reload(void *state, const struct config *old)
 
 	(void)old;
 	load_settings(s, proc_config(s->proc));
-	load_tls(s, proc_config(s->proc));
+	load_tls(s);
 	list_each_safe (it, &s->conns) {
 		struct c2s_conn *c = conn_of(it);
 		struct slice domain = c2s_stream_domain(c->stream);

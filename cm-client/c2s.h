@@ -17,6 +17,7 @@ struct proc;
 enum err c2s_init(struct proc *p, void **state);
 void c2s_deinit(void *state);
 bool c2s_check(const struct config *cfg, char *why, size_t whylen);
+void c2s_on_files(void *state);
 void c2s_on_reload(void *state, const struct config *old);
 void c2s_drain(void *state);
 

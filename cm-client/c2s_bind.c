@@ -75,6 +75,8 @@ void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2
 		ask_to_bind(s, ev, fx, bind);
 	else if (strcmp(ev->tree->ns, NS_SM3) == 0)
 		c2s_sm_before_bind(s, ev, fx);
+	else if (c2s_is_csi(ev->tree)) /* perhaps sent ahead, behind a <resume/> that failed */
+		c2s_on_csi(ev->tree, fx);
 	else if (strcmp(ev->tree->ns, NS_CLIENT) == 0) /* RFC 6120 7.1 */
 		c2s_fail(s, ev, fx, "not-authorized", "bind a resource before you send stanzas");
 	else if (strcmp(ev->tree->ns, NS_STREAM) == 0)

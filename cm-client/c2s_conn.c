@@ -60,6 +60,8 @@ static void on_secure(void *arg)
 	xwipe(binding, sizeof(binding));
 	log_info(c->name, "event=tls version=%s cipher=%s direct=%s", conn_tls_version(c->conn),
 		 conn_tls_cipher(c->conn), conn_was_direct(c->conn) ? "yes" : "no");
+	c2s_trace(c, "tls", "version=%s cipher=%s direct=%s", conn_tls_version(c->conn),
+		  conn_tls_cipher(c->conn), conn_was_direct(c->conn) ? "yes" : "no");
 	c2s_step(c, &ev);
 	c2s_update_reading(c);
 }
@@ -87,8 +89,13 @@ static void on_closed(void *arg, const char *reason)
 			 "stanzas_out=%llu",
 			 log_quote(slice_str(reason)), c2s_state_name(c2s_stream_state(c->stream)),
 			 (unsigned long long)c->stanzas_in, (unsigned long long)c->stanzas_out);
+	if (c2s_stream_state(c->stream) != C2S_CLOSED)
+		c2s_trace(c, "close", "condition=connection-lost reason=%s state=%s",
+			  log_quote(slice_str(reason)),
+			  c2s_state_name(c2s_stream_state(c->stream)));
 	c2s_conn_lose_session(c, "connection-lost");
 	c2s_login_free(&c->login);
+	c2s_conn_drop_register(c);
 	c2s_deadline_clear(&c->deadline);
 	list_remove(&c->wait);
 	list_remove(&c->all);
@@ -116,6 +123,7 @@ static void refuse(struct c2s *s, int fd, const struct sockaddr_storage *peer, c
 	struct c2s_address a = c2s_address_of(peer);
 
 	s->stats.refused++;
+	c2s_trace_refused(s, peer, why);
 	c2s_effects_init(&fx);
 	c2s_stream_step(stream, &ev, &fx);
 	if (send(fd, fx.bytes.data, fx.bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
@@ -164,6 +172,7 @@ void c2s_conn_new(struct c2s *s, int fd, const struct sockaddr_storage *peer)
 	conn_detect_tls(c->conn, s->tls);
 	s->stats.accepted++;
 	log_info(c->name, "event=connect addr=%s", conn_addr(c->conn));
+	c2s_trace(c, "connect", "%s", "");
 }
 
 void c2s_conn_free(struct c2s_conn *c)
@@ -180,6 +189,8 @@ void c2s_conn_free(struct c2s_conn *c)
 	c2s_deadline_clear(&c->deadline);
 	c2s_deadline_clear(&c->ack);
 	c2s_login_free(&c->login);
+	c2s_conn_drop_register(c);
+	c2s_conn_drop_kept(c);
 	conn_free(&c->conn);
 	c2s_stream_free(&c->stream);
 	str_clear(&c->in);
@@ -194,6 +205,7 @@ static void forget_session(struct c2s_conn *c)
 		map64_remove(&c->c2s->by_sid, c->sid);
 	c->sid = 0;
 	c->nmarks = 0;
+	c2s_conn_drop_kept(c); /* not delivered: for whoever resumes, or judged again */
 	str_clear(&c->wish);
 	c2s_deadline_clear(&c->ack);
 	list_remove(&c->ask);
@@ -218,6 +230,7 @@ void c2s_conn_lose_session(struct c2s_conn *c, const char *reason)
 	c->c2s->stats.detached++;
 	log_info(c->name, "event=detach reason=%s sid=%016llx", reason,
 		 (unsigned long long)hold_sid(c->session));
+	c2s_trace(c, "detach", "reason=%s", reason);
 	hold_detach(&c->session, reason);
 }
 
@@ -292,6 +305,7 @@ void c2s_conn_bound(struct c2s_conn *c, uint64_t epoch, struct slice jid)
 	c2s_conn_set_name(c);
 	log_info(c->name, "event=bind jid=%s sid=%016llx", log_quote(jid),
 		 (unsigned long long)c->sid);
+	c2s_trace(c, "bind", "sid=%016llx", (unsigned long long)c->sid);
 	c2s_feed_more(c);
 }
 
@@ -299,6 +313,8 @@ void c2s_conn_bind_refused(struct c2s_conn *c, const char *condition, const char
 {
 	struct c2s_event ev = {.kind = C2S_EV_BIND_REFUSED, .condition = condition, .text = text};
 
+	c2s_trace(c, "bind_refused", "condition=%s reason=%s", condition,
+		  log_quote(slice_str(text)));
 	c2s_conn_end_session(c, condition);
 	c2s_step(c, &ev);
 	c2s_feed_more(c);
@@ -306,7 +322,7 @@ void c2s_conn_bind_refused(struct c2s_conn *c, const char *condition, const char
 
 /* Deliveries */
 
-static void add_mark(struct c2s_conn *c, uint64_t q)
+void c2s_conn_add_mark(struct c2s_conn *c, uint64_t q)
 {
 	struct c2s_mark m = {q, conn_queued(c->conn)};
 
@@ -333,6 +349,8 @@ void c2s_conn_deliver(struct c2s_conn *c, const struct msg_deliver *m)
 {
 	struct c2s *s = c->c2s;
 
+	if (c->inactive && c2s_conn_keep_back(c, m))
+		return;
 	xml_out_stanza(conn_write_begin(c->conn), &(struct stanza_out){.kind = m->kind,
 								       .type = m->type,
 								       .from = m->from,
@@ -341,7 +359,7 @@ void c2s_conn_deliver(struct c2s_conn *c, const struct msg_deliver *m)
 								       .lang = m->lang,
 								       .inner = m->inner});
 	conn_write_end(c->conn);
-	add_mark(c, m->q);
+	c2s_conn_add_mark(c, m->q);
 	c->stanzas_out++;
 	s->stats.stanzas_out++;
 	c2s_conn_will_ask(c);
@@ -369,8 +387,10 @@ static void on_auth_done(void *arg, struct slice user, struct slice data)
 	if (c->dead)
 		return;
 	no_stranger(c);
+	c->rate = 0;
 	c2s_conn_set_name(c);
 	log_info(c->name, "event=auth mechanism=%.*s", SLICE_ARG(c2s_stream_mechanism(c->stream)));
+	c2s_trace(c, "auth", "mechanism=%.*s", SLICE_ARG(c2s_stream_mechanism(c->stream)));
 	c2s_feed_more(c);
 }
 

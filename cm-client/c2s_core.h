@@ -16,6 +16,7 @@ struct c2s_sm {
 	bool early_r; /* <r/> came before <enabled/> was said */
 	bool owes;    /* an unasked <a/> when h reaches `owed` */
 	bool asked;   /* our <r/> is unanswered */
+	bool soon;    /* C2S_ACK_SOON runs */
 	uint32_t in;  /* stanzas that came since <enable/> */
 	uint32_t owed;
 	uint32_t acked;	   /* the client's last h */
@@ -28,14 +29,16 @@ struct c2s_stream {
 	bool secure;
 	bool exporter;
 	bool unique;
-	bool open; /* our header of the present stream was sent */
+	bool registered; /* XEP-0077: on this stream */
+	bool open;	 /* our header of the present stream was sent */
 	unsigned int failures;
 	const char *mechanism; /* static; NULL before the first <auth/> */
 	char *domain;	       /* of the stream header; NULL before */
 	char *bare;
 	char *full;
 	struct c2s_sm sm;
-	char *bind_id; /* id of the IQ that asks for binding, while the router is asked */
+	char *bind_id; /* id of the IQ that asks for binding, while the router is asked; XEP-0077:
+			  the datastore */
 };
 
 /* Effects. c2s_out() is where bytes go; c2s_out_end() makes the write of what was added since. */
@@ -66,6 +69,15 @@ void c2s_on_authenticated(struct c2s_stream *s, const struct c2s_event *ev, stru
 void c2s_on_auth_failed(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
 void c2s_on_auth_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
 
+/* c2s_registration.c (XEP-0077 before login) */
+void c2s_registration_feature(const struct c2s_stream *s, struct str *out);
+bool c2s_is_registration(const struct c2s_stream *s, const struct xml_node *t);
+void c2s_on_registration(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_registered(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_register_failed(struct c2s_stream *s, const struct c2s_event *ev,
+			    struct c2s_effects *fx);
+void c2s_on_register_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+
 /* c2s_bind.c (RFC 6120 7, RFC 3921 3) */
 void c2s_bind_features(struct str *out);
 void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
@@ -74,7 +86,9 @@ void c2s_on_bind_refused(struct c2s_stream *s, const struct c2s_event *ev, struc
 void c2s_on_bind_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
 void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
 
-/* c2s_sm.c (XEP-0198) */
+/* c2s_sm.c (XEP-0198, XEP-0352) */
+bool c2s_is_csi(const struct xml_node *t);
+void c2s_on_csi(const struct xml_node *t, struct c2s_effects *fx);
 void c2s_sm_features(struct str *out);
 /* <enable/>, <resume/> or another of its elements where it cannot be. */
 void c2s_sm_refuse(struct c2s_effects *fx, const char *condition, const char *text);

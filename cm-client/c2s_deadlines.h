@@ -20,6 +20,8 @@ enum c2s_deadline_class {
 	C2S_DEADLINE_IDLE,   /* bound */
 	C2S_DEADLINE_ACK,    /* the client's answer to <r/> (XEP-0198) */
 	C2S_DEADLINE_ASK,    /* it answered with less than was sent: when to ask again */
+	C2S_DEADLINE_SOON,   /* few stanzas are unacknowledged: when to ask for them */
+	C2S_DEADLINE_CSI,    /* what is kept back for an inactive client (XEP-0352) */
 	C2S_DEADLINE_LINGER, /* closed, waiting for the peer's FIN */
 	C2S_DEADLINE_CLASSES,
 };

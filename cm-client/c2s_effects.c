@@ -8,7 +8,7 @@
 
 static void start_tls(struct c2s_conn *c)
 {
-	conn_start_tls(c->conn, c->c2s->tls);
+	conn_start_tls(c->conn, c->c2s->tls, c2s_stream_domain(c->stream));
 }
 
 static void restart(struct c2s_conn *c)
@@ -48,6 +48,15 @@ static void ask_bind(struct c2s_conn *c, const struct c2s_effect *e)
 	c2s_conn_ask_bind(c);
 }
 
+/* XEP-0077 3.3: "the channel is not safe enough". */
+static bool in_clear(const struct c2s_conn *c, const struct msg_stanza *m)
+{
+	static const char password[] = "password";
+
+	return m->flags & STANZA_SECRET && m->type == TYPE_SET && !conn_is_secure(c->conn) &&
+	       memmem(m->inner.data, m->inner.len, password, sizeof(password) - 1);
+}
+
 static void send_stanza(struct c2s_conn *c, const struct stanza_in *st)
 {
 	struct msg_stanza m = {
@@ -65,7 +74,11 @@ static void send_stanza(struct c2s_conn *c, const struct stanza_in *st)
 		m.to = c2s_stream_bare(c->stream);
 		m.flags |= STANZA_TO_SELF;
 	}
-	hold_send(c->session, &m);
+	if (in_clear(c, &m))
+		hold_refuse(c->session, m.kind, m.type, m.id, "not-authorized",
+			    "A password is not taken on a connection without TLS.");
+	else
+		hold_send(c->session, &m);
 }
 
 static void refuse_stanza(struct c2s_conn *c, const struct stanza_in *st,
@@ -81,6 +94,18 @@ static void ask_resume(struct c2s_conn *c, const struct c2s_effect *e)
 	c2s_conn_ask_resume(c);
 }
 
+static void trace_failure(struct c2s_conn *c, const struct c2s_effect *e)
+{
+	struct slice user = c->login ? c2s_login_user(c->login) : SLICE_NONE;
+
+	if (c->c2s->traces)
+		c2s_trace_event(c, user, "auth_failed",
+				"mechanism=%.*s user=%s condition=%s reason=%s detail=%s",
+				SLICE_ARG(c2s_stream_mechanism(c->stream)), log_quote(user),
+				e->name, log_quote(slice_str(e->text)),
+				log_quote(slice_str(c->detail)));
+}
+
 /* The same words as the peer was told (P4); of a login also who, how and, for the operator only,
  * what was wrong. */
 static void note(struct c2s_conn *c, const struct c2s_effect *e)
@@ -88,9 +113,12 @@ static void note(struct c2s_conn *c, const struct c2s_effect *e)
 	if (!slice_is(e->data, "auth_failed")) {
 		log_info(c->name, "event=%s condition=%s reason=%s", e->data.data, e->name,
 			 log_quote(slice_str(e->text)));
+		c2s_trace(c, e->data.data, "condition=%s reason=%s", e->name,
+			  log_quote(slice_str(e->text)));
 		return;
 	}
 	c->c2s->stats.logins_failed++;
+	trace_failure(c, e);
 	log_info(c->name,
 		 "event=auth_failed mechanism=%s user=%s condition=%s reason=%s detail=%s addr=%s",
 		 c2s_stream_mechanism(c->stream).len ? c2s_stream_mechanism(c->stream).data : "-",
@@ -106,6 +134,7 @@ static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
 	bool lost = e->kind == C2S_FX_LOST;
 
 	drop_login(c);
+	c2s_conn_drop_register(c);
 	conn_close(c->conn); /* flushes: what was delivered by that is told before the end */
 	log_info(c->name,
 		 "event=close condition=%s reason=\"%s\" stanzas_in=%llu stanzas_out=%llu "
@@ -113,6 +142,7 @@ static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
 		 e->name, text, (unsigned long long)c->stanzas_in,
 		 (unsigned long long)c->stanzas_out, (unsigned long long)in,
 		 (unsigned long long)conn_queued(c->conn));
+	c2s_trace(c, "close", "condition=%s reason=%s", e->name, log_quote(slice_str(text)));
 	if (lost)
 		c2s_conn_lose_session(c, e->name);
 	else
@@ -142,6 +172,15 @@ static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const stru
 		break;
 	case C2S_FX_BIND:
 		ask_bind(c, e);
+		break;
+	case C2S_FX_REGISTER:
+		c2s_conn_register(c, e);
+		break;
+	case C2S_FX_REGISTER_DROP:
+		c2s_conn_drop_register(c);
+		break;
+	case C2S_FX_CSI:
+		c2s_conn_set_inactive(c, e->number != 0);
 		break;
 	case C2S_FX_SEND:
 		send_stanza(c, ev->stanza);
@@ -180,7 +219,7 @@ static enum c2s_deadline_class class_of(enum c2s_state state)
 		[C2S_ASKED] = C2S_DEADLINE_LOGIN,     [C2S_PROVEN] = C2S_DEADLINE_LOGIN,
 		[C2S_BINDABLE] = C2S_DEADLINE_LOGIN,  [C2S_BINDING] = C2S_DEADLINE_ANSWER,
 		[C2S_BOUND] = C2S_DEADLINE_IDLE,      [C2S_CLOSED] = C2S_DEADLINE_LINGER,
-		[C2S_RESUMING] = C2S_DEADLINE_RESUME,
+		[C2S_RESUMING] = C2S_DEADLINE_RESUME, [C2S_REGISTERING] = C2S_DEADLINE_ANSWER,
 	};
 
 	return classes[state];
@@ -203,6 +242,8 @@ void c2s_set_deadline(struct c2s_conn *c)
 /* What a step turned out to have done, as an event of its own. */
 static void follow_up(struct c2s_conn *c)
 {
+	if (!c->dead && c2s_stream_state(c->stream) == C2S_REGISTERING)
+		c2s_conn_register_refused(c);
 	if (c->dead || c2s_stream_state(c->stream) != C2S_BOUND)
 		return;
 	if (c->acked_too_much) {
@@ -222,7 +263,7 @@ void c2s_step(struct c2s_conn *c, struct c2s_event *ev)
 
 	if (c->dead)
 		return;
-	if (before != C2S_BOUND) /* there our header is out */
+	if (ev->kind == C2S_EV_HEADER || !c2s_stream_is_open(c->stream)) /* our header may be due */
 		ev->fresh = random_u64();
 	c2s_stream_step(c->stream, ev, &s->fx);
 	for (unsigned int i = 0; i < s->fx.count && !c->dead; i++)
@@ -230,6 +271,8 @@ void c2s_step(struct c2s_conn *c, struct c2s_event *ev)
 	after = c2s_stream_state(c->stream);
 	if (after != before && !c->dead) {
 		log_debug(c->name, "event=state on=%s from=%s to=%s", c2s_event_name(ev->kind),
+			  c2s_state_name(before), c2s_state_name(after));
+		c2s_trace(c, "state", "on=%s from=%s to=%s", c2s_event_name(ev->kind),
 			  c2s_state_name(before), c2s_state_name(after));
 		if (class_of(after) != class_of(before))
 			c2s_set_deadline(c);

@@ -203,7 +203,7 @@ static size_t use(struct c2s_conn *c, const char *p, size_t len)
 
 void c2s_update_reading(struct c2s_conn *c)
 {
-	bool reads = may_read(c);
+	bool reads = may_read(c) && !c->throttled;
 
 	if (c->dead)
 		return;
@@ -211,7 +211,9 @@ void c2s_update_reading(struct c2s_conn *c)
 	/* During the handshake conn reads for itself. */
 	conn_pause(c->conn, !reads && c2s_stream_state(c->stream) != C2S_SECURING);
 	list_remove(&c->wait);
-	if (!reads && c2s_stream_state(c->stream) == C2S_BOUND && c2s_is_stalled(c->c2s))
+	if (c->throttled)
+		c2s_throttle_wait(c);
+	else if (!reads && c2s_stream_state(c->stream) == C2S_BOUND && c2s_is_stalled(c->c2s))
 		list_append(&c->c2s->stalled, &c->wait);
 }
 
@@ -232,6 +234,7 @@ void c2s_feed(struct c2s_conn *c, const char *data, size_t len)
 	size_t used = 0;
 
 	c->last_read = loop_now(c->c2s->loop);
+	c2s_throttle_read(c, len);
 	c->feeding = true;
 	if (c->in.len == 0) {
 		used = use(c, data, len);

@@ -47,6 +47,8 @@ static void resume(struct c2s_conn *c, const struct msg_resumed *m)
 	c->sid = m->sid;
 	map64_put(&s->by_sid, c->sid, c);
 	str_clear(&c->wish);
+	c->acked_h = c->wish_h;
+	c->inactive = false; /* XEP-0352 5.2 */
 	c->session = hold_add_resumed(s->hold, m, c->short_name, conn_addr(c->conn), c);
 	s->stats.resumed++;
 	c2s_step(c, &ev);
@@ -55,6 +57,8 @@ static void resume(struct c2s_conn *c, const struct msg_resumed *m)
 	c2s_conn_set_name(c);
 	log_info(c->name, "event=resume jid=%s sid=%016llx h_in=%u h_out=%u", log_quote(m->jid),
 		 (unsigned long long)c->sid, ev.h, c->wish_h);
+	c2s_trace(c, "resume", "sid=%016llx h_in=%u h_out=%u", (unsigned long long)c->sid, ev.h,
+		  c->wish_h);
 	c2s_feed_more(c);
 }
 
@@ -98,6 +102,8 @@ void c2s_conn_enabled(struct c2s_conn *c, struct slice id, uint32_t max_s)
 {
 	struct c2s_event ev = {.kind = C2S_EV_ENABLED, .data = id, .max_s = max_s};
 
+	c2s_conn_write_kept(c, "enabled"); /* it is not counted: it goes before <enabled/> */
+	c->acked_h = 0;
 	ev.h = hold_h(c->session);
 	c2s_step(c, &ev);
 	if (!c->dead)
@@ -121,9 +127,23 @@ void c2s_conn_moved(struct c2s_conn *c)
 	c2s_update_reading(c);
 }
 
+/* What is kept back was not sent: to custody it was. */
+static bool acknowledges_kept(struct c2s_conn *c, uint32_t h)
+{
+	uint32_t written = (uint32_t)(hold_unacked(c->session) - c2s_conn_kept(c));
+
+	if (h - c->acked_h <= written)
+		return false;
+	c->acked_sent = c->acked_h + written;
+	return true;
+}
+
 void c2s_conn_acked(struct c2s_conn *c, uint32_t h)
 {
+	c->acked_too_much = c->csi && acknowledges_kept(c, h);
 	c->acked_h = h;
+	if (c->acked_too_much)
+		return;
 	c->acked_too_much = hold_acked(c->session, h, &c->acked_sent) == ERR_RANGE;
 	c2s_conn_will_ask(c);
 }
@@ -132,6 +152,12 @@ void c2s_conn_will_ask(struct c2s_conn *c)
 {
 	if (c->session && list_empty(&c->ask) && hold_is_enabled(c->session))
 		list_append(&c->c2s->asking, &c->ask);
+}
+
+/* What the client could acknowledge. */
+static uint64_t unacked(const struct c2s_conn *c)
+{
+	return hold_unacked(c->session) - c2s_conn_kept(c);
 }
 
 void c2s_ask_all(struct c2s *s)
@@ -145,7 +171,7 @@ void c2s_ask_all(struct c2s *s)
 		list_remove(l);
 		if (c->dead || !c->session)
 			continue;
-		ev.unacked = hold_unacked(c->session);
+		ev.unacked = unacked(c);
 		c2s_step(c, &ev);
 	}
 }
@@ -155,6 +181,7 @@ void c2s_conn_ack_wait(struct c2s_conn *c, enum c2s_ack_wait wait)
 	static const enum c2s_deadline_class classes[] = {
 		[C2S_ACK_ANSWER] = C2S_DEADLINE_ACK,
 		[C2S_ACK_AGAIN] = C2S_DEADLINE_ASK,
+		[C2S_ACK_SOON] = C2S_DEADLINE_SOON,
 	};
 	struct c2s *s = c->c2s;
 	uint64_t ms = wait == C2S_ACK_NONE ? 0 : s->settings.wait_ms[classes[wait]];
@@ -177,13 +204,14 @@ void c2s_conn_ack_deadline(struct c2s_conn *c)
 		return;
 	if (c->ack.of == C2S_DEADLINE_ACK) {
 		/* Slow is not dead: our <r/> may still be on its way. */
-		if (conn_backlog(c->conn) > 0 && conn_written(c->conn) != c->ack_written) {
+		if ((conn_backlog(c->conn) > 0 && conn_written(c->conn) != c->ack_written) ||
+		    c->throttled) {
 			c2s_conn_ack_wait(c, C2S_ACK_ANSWER);
 			return;
 		}
 		ev.kind = C2S_EV_ACK_LATE;
 	}
-	ev.unacked = hold_unacked(c->session);
+	ev.unacked = unacked(c);
 	c2s_step(c, &ev);
 	c2s_update_reading(c);
 }

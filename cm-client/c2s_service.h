@@ -5,6 +5,8 @@
  *   c2s.c          start, stop, bus, listeners, timers        c2s_feed.c    bytes to events
  *   c2s_conn.c     a connection's life, deadlines             c2s_effects.c effects carried out
  *   c2s_resume.c   XEP-0198: router, asking, waiting          c2s_settings.c configuration
+ *   c2s_inactive.c XEP-0352: what is kept back                 c2s_throttle.c bytes a second
+ *   c2s_register.c XEP-0077 before login
  */
 #ifndef CM_CLIENT_C2S_SERVICE_H
 #define CM_CLIENT_C2S_SERVICE_H
@@ -15,6 +17,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "cm-client/c2s_accounts.h"
+#include "cm-client/c2s_csi.h"
+#include "cm-client/c2s_certs.h"
 #include "cm-client/c2s_deadlines.h"
 #include "cm-client/c2s_keys.h"
 #include "cm-client/c2s_limits.h"
@@ -22,6 +27,7 @@
 #include "cm-client/c2s_sasl.h"
 #include "cm-client/c2s_settings.h"
 #include "cm-client/c2s_stream.h"
+#include "cm-client/c2s_trace.h"
 #include "ipc/bus.h"
 #include "ipc/hold.h"
 #include "net/conn.h"
@@ -44,6 +50,8 @@ struct c2s_stats {
 	uint64_t stanzas_out;
 	uint64_t resumed;
 	uint64_t detached;
+	uint64_t registered;
+	uint64_t throttled;
 	uint64_t bytes_in; /* of connections that are gone */
 	uint64_t bytes_out;
 };
@@ -55,11 +63,13 @@ struct c2s {
 	struct bus *bus;
 	struct hold *hold;
 	struct c2s_keys *keys;
+	struct c2s_accounts *accounts;
 	struct c2s_quarantine *quarantine;
 	struct c2s_sasl *sasl;
 	struct xml_in *xml;
 	struct conn_set *conn_set;
-	struct tls_ctx *tls;
+	struct c2s_certs *certs;
+	struct tls_ctx *tls; /* of certs */
 	struct listener *listeners[C2S_LISTENERS_MAX];
 	size_t nlisteners;
 	struct loop_hook *hook;
@@ -70,16 +80,20 @@ struct c2s {
 	struct loop_hook *ask_hook;
 	struct c2s_deadlines deadlines;
 	struct c2s_limits limits;
+	struct c2s_csi_pool csi_pool;
 	struct c2s_effects fx; /* one step at a time */
 	struct list conns;
-	struct list stalled; /* not read because the bus or the total share is used up */
-	struct list resume;  /* may read again */
+	struct list stalled;   /* not read because the bus or the total share is used up */
+	struct list resume;    /* may read again */
+	struct list throttled; /* sent more bytes a second than they may */
+	struct loop_timer *throttle_timer;
 	struct list asking;  /* counted stanzas were written, or acknowledged, in this turn */
 	struct list dead;    /* to be freed at the end of the turn */
 	struct map64 by_sid; /* binding and bound */
 	struct c2s_stats stats;
 	uint64_t last_id;
 	struct monotime refusal_logged;
+	struct c2s_traces *traces; /* NULL: nobody traces (c2s_trace.h) */
 	bool draining;
 };
 
@@ -91,7 +105,7 @@ struct c2s_mark {
 
 struct c2s_conn {
 	struct list all;  /* c2s.conns or c2s.dead */
-	struct list wait; /* c2s.stalled or c2s.resume */
+	struct list wait; /* c2s.stalled, c2s.resume or c2s.throttled */
 	struct list ask;  /* c2s.asking */
 	struct c2s_deadline deadline;
 	struct c2s_deadline ack; /* XEP-0198: for an answer to <r/>, or to ask again */
@@ -111,6 +125,10 @@ struct c2s_conn {
 	unsigned int nmarks;
 	struct c2s_address address;
 	struct monotime last_read;
+	uint64_t rate; /* of bytes, see c2s_rate.h */
+	struct monotime throttle_logged;
+	struct c2s_csi *csi; /* XEP-0352: what is kept back; NULL = nothing */
+	uint64_t register_op;
 	uint64_t id;
 	char *name; /* "c2s#41 juliet@localhost/x": the log's prefix */
 	char short_name[28];
@@ -120,6 +138,8 @@ struct c2s_conn {
 	bool dead;
 	bool feeding; /* c2s_feed() is on the stack */
 	bool paused;
+	bool throttled;
+	bool inactive;	      /* XEP-0352 */
 	uint64_t ack_written; /* bytes accepted by write() when the wait for <a/> began */
 	bool acked_too_much;  /* in this step: what the client says and what it was sent */
 	uint32_t acked_h;
@@ -142,6 +162,7 @@ void c2s_conn_lost(struct c2s_conn *c, const char *condition, const char *text);
 void c2s_conn_deliver(struct c2s_conn *c, const struct msg_deliver *m);
 void c2s_conn_check_backlog(struct c2s_conn *c); /* too much waits for it: it is given up */
 void c2s_conn_stop(struct c2s_conn *c, const char *condition, const char *text);
+void c2s_conn_add_mark(struct c2s_conn *c, uint64_t q); /* delivery q was put into the stream */
 extern const struct c2s_sasl_events c2s_conn_sasl_events;
 
 /* c2s_resume.c (XEP-0198) */
@@ -156,6 +177,25 @@ void c2s_conn_ack_wait(struct c2s_conn *c, enum c2s_ack_wait wait);
 void c2s_conn_ack_deadline(struct c2s_conn *c);
 void c2s_conn_will_ask(struct c2s_conn *c); /* <r/> at the end of the turn, if it is in order */
 void c2s_ask_all(struct c2s *s);
+
+/* c2s_inactive.c (XEP-0352) */
+void c2s_conn_set_inactive(struct c2s_conn *c, bool inactive);
+bool c2s_conn_keep_back(struct c2s_conn *c, const struct msg_deliver *m); /* false: write it */
+void c2s_conn_write_kept(struct c2s_conn *c, const char *why);
+void c2s_conn_drop_kept(struct c2s_conn *c);
+uint64_t c2s_conn_kept(const struct c2s_conn *c); /* deliveries that are not written */
+void c2s_csi_late(struct c2s_csi *kept, const char *why);
+
+/* c2s_register.c (XEP-0077) */
+void c2s_conn_register(struct c2s_conn *c, const struct c2s_effect *e);
+bool c2s_conn_register_refused(struct c2s_conn *c); /* in the step that asked for it */
+void c2s_conn_registered(void *arg, enum err status);
+void c2s_conn_drop_register(struct c2s_conn *c);
+
+/* c2s_throttle.c */
+void c2s_throttle_read(struct c2s_conn *c, size_t len);
+void c2s_throttle_wait(struct c2s_conn *c); /* is not read until c2s_throttle_tick() lets it */
+void c2s_throttle_tick(void *arg);
 
 /* c2s_feed.c */
 void c2s_feed(struct c2s_conn *c, const char *data, size_t len);

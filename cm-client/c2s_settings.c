@@ -12,6 +12,7 @@
 #define RESUME_MS 8000
 #define LINGER_MS 3000
 #define ASK_MS	  5000
+#define SOON_MS	  200
 
 static void free_list(char **list)
 {
@@ -57,6 +58,46 @@ static uint64_t idle_wait(const struct c2s_settings *s)
 	return idle;
 }
 
+/* Bytes of one client in a second. */
+static struct c2s_rate rate(int64_t bytes, int64_t burst)
+{
+	return (struct c2s_rate){(uint64_t)bytes, 1000000, (uint64_t)burst};
+}
+
+static void load_rates(struct c2s_settings *s, const struct config *cfg)
+{
+	int64_t before = cfg->limit_bytes_per_second_unauth,
+		two = 2 * cfg->limit_stanza_bytes_unauth;
+
+	s->rate_before = rate(before, before > two ? before : two);
+	s->rate_after = rate(cfg->limit_bytes_per_second, cfg->limit_bytes_burst);
+	s->registrations = (unsigned int)cfg->registration_per_hour;
+}
+
+/* Half of what the router has under way to a client at once may be kept back, or what is important
+ * would wait in the router behind it. What one sender, and all, may have waiting: see c2s_csi.h. */
+static void load_csi(struct c2s_settings *s, const struct config *cfg)
+{
+	size_t half = (size_t)cfg->router_flight_bytes / 2, bytes = (size_t)cfg->client_csi_bytes;
+	size_t processes = (size_t)cfg->client_instances;
+
+	s->csi.stanzas = (unsigned int)cfg->client_csi_stanzas;
+	s->csi.bytes = bytes < half ? bytes : half;
+	s->csi.sender = s->session_unsettled / 2 / processes;
+	s->csi.total = s->unsettled / 4 / processes;
+	s->wait_ms[C2S_DEADLINE_CSI] = (uint64_t)cfg->client_csi_s * 1000;
+}
+
+static void load_announced(struct c2s_rules *r, const struct config *cfg)
+{
+	r->registration = cfg->registration_enabled;
+	r->csi = cfg->client_csi_stanzas > 0;
+	r->max_bytes[0] = (uint32_t)cfg->limit_stanza_bytes_unauth;
+	r->max_bytes[1] = (uint32_t)cfg->limit_stanza_bytes;
+	r->idle_s[0] = (uint32_t)cfg->limit_login_s;
+	r->idle_s[1] = (uint32_t)cfg->client_idle_timeout_s;
+}
+
 enum err c2s_settings_load(struct c2s_settings *s, const struct config *cfg, struct str *why)
 {
 	char **domains = normalise(cfg->domains, why);
@@ -84,10 +125,14 @@ enum err c2s_settings_load(struct c2s_settings *s, const struct config *cfg, str
 	s->wait_ms[C2S_DEADLINE_IDLE] = idle_wait(s);
 	s->wait_ms[C2S_DEADLINE_ACK] = (uint64_t)cfg->client_ack_timeout_s * 1000;
 	s->wait_ms[C2S_DEADLINE_ASK] = ASK_MS;
+	s->wait_ms[C2S_DEADLINE_SOON] = SOON_MS;
 	s->wait_ms[C2S_DEADLINE_LINGER] = LINGER_MS;
 	s->session_unsettled = (size_t)cfg->limit_session_unsettled;
 	s->unsettled = (size_t)cfg->limit_unsettled;
 	s->session_queue = (size_t)cfg->limit_session_queue;
+	load_announced(&s->rules, cfg);
+	load_rates(s, cfg);
+	load_csi(s, cfg);
 	return ERR_OK;
 }
 

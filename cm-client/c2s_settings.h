@@ -9,7 +9,9 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "cm-client/c2s_csi.h"
 #include "cm-client/c2s_deadlines.h"
+#include "cm-client/c2s_rate.h"
 #include "cm-client/c2s_stream.h"
 #include "proc/config.h"
 #include "xmpp/framer.h"
@@ -25,6 +27,10 @@ struct c2s_settings {
 	size_t session_unsettled;
 	size_t unsettled;
 	size_t session_queue;
+	struct c2s_rate rate_before; /* login */
+	struct c2s_rate rate_after;
+	struct c2s_csi_limits csi;
+	unsigned int registrations; /* of one address in an hour */
 };
 
 /* ERR_FORMAT with the reason in why; s is unchanged then. Replaces (and frees) what s held, in

@@ -14,6 +14,7 @@
 #include "xmpp/xml_tree.h"
 
 #define PREVID_MAX 4000 /* section 5 */
+#define ASK_AT	   5	/* unacknowledged stanzas; with fewer it waits a little for more */
 
 void c2s_sm_features(struct str *out)
 {
@@ -140,9 +141,20 @@ static void on_a(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_ef
 		return;
 	}
 	s->sm.acked = h;
-	s->sm.asked = false;
+	s->sm.asked = s->sm.soon = false;
 	ack_wait(fx, C2S_ACK_NONE);
 	c2s_effect(fx, C2S_FX_ACKED)->number = h;
+}
+
+bool c2s_is_csi(const struct xml_node *t)
+{
+	return xml_is(t, NS_CSI, "active") || xml_is(t, NS_CSI, "inactive");
+}
+
+/* There is no answer (XEP-0352 4.2). */
+void c2s_on_csi(const struct xml_node *t, struct c2s_effects *fx)
+{
+	c2s_effect(fx, C2S_FX_CSI)->number = strcmp(t->name, "inactive") == 0;
 }
 
 void c2s_on_sm(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
@@ -151,6 +163,8 @@ void c2s_on_sm(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effe
 
 	if (strcmp(t->ns, NS_STREAM) == 0)
 		c2s_end(s, fx, "peer-error", "the client sent a stream error");
+	else if (c2s_is_csi(t))
+		c2s_on_csi(t, fx);
 	else if (strcmp(t->ns, NS_SM3) != 0)
 		c2s_fail(s, ev, fx, "unsupported-stanza-type",
 			 "a first-level element must be a message, presence or iq of " NS_CLIENT);
@@ -201,22 +215,28 @@ static void ask(struct c2s_stream *s, uint32_t out, struct c2s_effects *fx)
 	str_adds(c2s_out(fx), "<r xmlns='" NS_SM3 "'/>");
 	c2s_out_end(fx);
 	s->sm.asked = true;
+	s->sm.soon = false;
 	s->sm.asked_at = out;
 	ack_wait(fx, C2S_ACK_ANSWER);
 }
 
-/* A client that answers with less than it was asked for is not asked again at once, or both would
- * do nothing else. */
+/* A lone stanza gets no <r/> of its own: asking for it and the answer cost as much as the stanza.
+ * But before a stream idles all was asked for. A client that answers with less than it was asked
+ * for is not asked again at once, or both would do nothing else. */
 void c2s_on_flush(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
 {
 	uint32_t out = s->sm.acked + (uint32_t)ev->unacked;
 
 	if (s->sm.state != C2S_SM_ON || ev->unacked == 0 || s->sm.asked)
 		return;
-	if (out == s->sm.asked_at)
+	if (out == s->sm.asked_at) {
 		ack_wait(fx, C2S_ACK_AGAIN);
-	else
+	} else if (ev->unacked >= ASK_AT) {
 		ask(s, out, fx);
+	} else if (!s->sm.soon) {
+		s->sm.soon = true;
+		ack_wait(fx, C2S_ACK_SOON);
+	}
 }
 
 void c2s_on_ask_again(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)

@@ -189,6 +189,20 @@ static const char *judge_header(struct c2s_stream *s, const struct xml_stream_he
 	return condition;
 }
 
+/* XEP-0478 */
+static void write_limits(const struct c2s_stream *s, struct str *out)
+{
+	uint32_t bytes = s->rules->max_bytes[s->bare != NULL];
+	uint32_t idle = s->rules->idle_s[s->bare != NULL];
+
+	if (!bytes)
+		return;
+	str_addf(out, "<limits xmlns='" NS_STREAM_LIMITS "'><max-bytes>%u</max-bytes>", bytes);
+	if (idle)
+		str_addf(out, "<idle-seconds>%u</idle-seconds>", idle);
+	str_adds(out, "</limits>");
+}
+
 static void write_features(struct c2s_stream *s, struct c2s_effects *fx)
 {
 	struct str *out = c2s_out(fx);
@@ -200,8 +214,15 @@ static void write_features(struct c2s_stream *s, struct c2s_effects *fx)
 	if (s->bare) {
 		c2s_bind_features(out);
 		c2s_sm_features(out);
+		/* RFC 6121 2.6.1, 3.4: what session/ does. */
+		str_adds(out, "<ver xmlns='" NS_ROSTERVER "'/><sub xmlns='" NS_PREAPPROVAL "'/>");
+		if (s->rules->csi)
+			str_adds(out, "<csi xmlns='" NS_CSI "'/>");
+		write_limits(s, out);
 	} else if (s->secure || !s->rules->tls_required) {
 		c2s_auth_features(s, out);
+		c2s_registration_feature(s, out);
+		write_limits(s, out);
 	}
 	str_adds(out, "</stream:features>");
 	c2s_out_end(fx);
@@ -265,6 +286,8 @@ static void on_offered(struct c2s_stream *s, const struct c2s_event *ev, struct 
 	else if (xml_is(ev->tree, NS_SASL, "auth") || xml_is(ev->tree, NS_SASL, "abort") ||
 		 xml_is(ev->tree, NS_SASL, "response"))
 		c2s_on_auth(s, ev, fx);
+	else if (c2s_is_registration(s, ev->tree))
+		c2s_on_registration(s, ev, fx);
 	else
 		refuse_element(s, ev, fx);
 }
@@ -324,6 +347,11 @@ static const struct {
 			   [C2S_EV_AUTH_FAILED] = c2s_on_auth_failed,
 			   [C2S_EV_LATE] = c2s_on_auth_late}},
 	[C2S_ASKED] = {"asked", false, {[C2S_EV_ELEMENT] = c2s_on_response}},
+	[C2S_REGISTERING] = {"registering",
+			     true,
+			     {[C2S_EV_REGISTERED] = c2s_on_registered,
+			      [C2S_EV_REGISTER_FAILED] = c2s_on_register_failed,
+			      [C2S_EV_LATE] = c2s_on_register_late}},
 	[C2S_PROVEN] = {"proven", false, {[C2S_EV_HEADER] = on_header}},
 	[C2S_BINDABLE] = {"bindable", false, {[C2S_EV_ELEMENT] = c2s_on_bindable}},
 	[C2S_BINDING] = {"binding",
@@ -398,6 +426,11 @@ void c2s_stream_direct_tls(struct c2s_stream *s)
 	s->state = C2S_SECURING;
 }
 
+bool c2s_stream_is_open(const struct c2s_stream *s)
+{
+	return s->open;
+}
+
 enum c2s_state c2s_stream_state(const struct c2s_stream *s)
 {
 	return s->state;
@@ -420,6 +453,8 @@ const char *c2s_event_name(enum c2s_event_kind kind)
 		[C2S_EV_CHALLENGE] = "challenge",
 		[C2S_EV_AUTHENTICATED] = "authenticated",
 		[C2S_EV_AUTH_FAILED] = "auth-failed",
+		[C2S_EV_REGISTERED] = "registered",
+		[C2S_EV_REGISTER_FAILED] = "register-failed",
 		[C2S_EV_BOUND] = "bound",
 		[C2S_EV_BIND_REFUSED] = "bind-refused",
 		[C2S_EV_STOP] = "stop",

@@ -24,24 +24,30 @@ struct c2s_rules {
 	const char *const *domains; /* served, normalised; NULL-terminated; at least one */
 	bool tls_required;
 	bool plain_allowed; /* SASL PLAIN, inside TLS */
+	bool registration;  /* XEP-0077 before login */
+	bool csi;	    /* XEP-0352 is offered */
 	unsigned int login_attempts;
+	/* XEP-0478, said in the features: before login and after it; 0 = not said. */
+	uint32_t max_bytes[2];
+	uint32_t idle_s[2];
 	const char *component_hint; /* for the text of a component that came to the wrong port */
 };
 
 enum c2s_state {
-	C2S_OPENING,  /* waits for the first stream header */
-	C2S_OFFERED,  /* plain; STARTTLS offered (and SASL where TLS is optional) */
-	C2S_SECURING, /* TLS handshake */
-	C2S_SECURED,  /* TLS is up; waits for a header */
-	C2S_LOGIN,    /* SASL offered */
-	C2S_CHECKING, /* the SASL engine is at work; nothing is read */
-	C2S_ASKED,    /* a challenge was sent */
-	C2S_PROVEN,   /* SASL success sent; waits for a header */
-	C2S_BINDABLE, /* resource binding offered */
-	C2S_BINDING,  /* the router was asked; nothing is read */
-	C2S_RESUMING, /* the same, for an earlier session (XEP-0198 section 5) */
-	C2S_BOUND,    /* stanzas pass */
-	C2S_CLOSED,   /* our last word is said */
+	C2S_OPENING,	 /* waits for the first stream header */
+	C2S_OFFERED,	 /* plain; STARTTLS offered (and SASL where TLS is optional) */
+	C2S_SECURING,	 /* TLS handshake */
+	C2S_SECURED,	 /* TLS is up; waits for a header */
+	C2S_LOGIN,	 /* SASL offered */
+	C2S_CHECKING,	 /* the SASL engine is at work; nothing is read */
+	C2S_ASKED,	 /* a challenge was sent */
+	C2S_REGISTERING, /* the datastore was asked for a new account; nothing is read */
+	C2S_PROVEN,	 /* SASL success sent; waits for a header */
+	C2S_BINDABLE,	 /* resource binding offered */
+	C2S_BINDING,	 /* the router was asked; nothing is read */
+	C2S_RESUMING,	 /* the same, for an earlier session (XEP-0198 section 5) */
+	C2S_BOUND,	 /* stanzas pass */
+	C2S_CLOSED,	 /* our last word is said */
 	C2S_STATES,
 };
 
@@ -54,22 +60,24 @@ enum c2s_event_kind {
 	C2S_EV_BROKEN,	  /* condition, text: what came is not XML that we take */
 	C2S_EV_SECURE,	  /* the TLS handshake is done; exporter, unique say what can be bound */
 	C2S_EV_CHALLENGE, /* data: for the client */
-	C2S_EV_AUTHENTICATED,  /* user (localpart), data: for the client */
-	C2S_EV_AUTH_FAILED,    /* condition, text */
-	C2S_EV_BOUND,	       /* jid */
-	C2S_EV_BIND_REFUSED,   /* condition, text */
-	C2S_EV_STOP,	       /* condition, text: end the stream with this stream error */
-	C2S_EV_LATE,	       /* this state's time is over */
-	C2S_EV_ENABLED,	       /* data: resumption id or nothing; max_s; h */
-	C2S_EV_HELD,	       /* h: more of what the client sent is secured */
-	C2S_EV_FLUSH,	       /* unacked: deliveries were written, or an <a/> came */
-	C2S_EV_ACK_LATE,       /* no answer to our <r/> in time */
-	C2S_EV_ASK_AGAIN,      /* unacked: the last answer did not cover all, and time went by */
-	C2S_EV_ACK_RANGE,      /* h acknowledges more than the sent stanzas (section 6) */
-	C2S_EV_RESUMED,	       /* jid, data: resumption id, h */
-	C2S_EV_RESUME_REFUSED, /* condition, text */
-	C2S_EV_LOST,	       /* condition, text: the connection is as good as broken */
-	C2S_EV_MOVED,	       /* the session goes on elsewhere */
+	C2S_EV_AUTHENTICATED,	/* user (localpart), data: for the client */
+	C2S_EV_AUTH_FAILED,	/* condition, text */
+	C2S_EV_REGISTERED,	/* the account was made */
+	C2S_EV_REGISTER_FAILED, /* condition, text */
+	C2S_EV_BOUND,		/* jid */
+	C2S_EV_BIND_REFUSED,	/* condition, text */
+	C2S_EV_STOP,		/* condition, text: end the stream with this stream error */
+	C2S_EV_LATE,		/* this state's time is over */
+	C2S_EV_ENABLED,		/* data: resumption id or nothing; max_s; h */
+	C2S_EV_HELD,		/* h: more of what the client sent is secured */
+	C2S_EV_FLUSH,		/* unacked: deliveries were written, or an <a/> came */
+	C2S_EV_ACK_LATE,	/* no answer to our <r/> in time */
+	C2S_EV_ASK_AGAIN,	/* unacked: the time of C2S_ACK_AGAIN or C2S_ACK_SOON is over */
+	C2S_EV_ACK_RANGE,	/* h acknowledges more than the sent stanzas (section 6) */
+	C2S_EV_RESUMED,		/* jid, data: resumption id, h */
+	C2S_EV_RESUME_REFUSED,	/* condition, text */
+	C2S_EV_LOST,		/* condition, text: the connection is as good as broken */
+	C2S_EV_MOVED,		/* the session goes on elsewhere */
 	C2S_EVENTS,
 };
 
@@ -99,21 +107,25 @@ enum c2s_ack_wait {
 	C2S_ACK_NONE,	/* nothing */
 	C2S_ACK_ANSWER, /* for <a/>: C2S_EV_ACK_LATE */
 	C2S_ACK_AGAIN,	/* until it may ask again: C2S_EV_ASK_AGAIN */
+	C2S_ACK_SOON,	/* for more to ask about at once: C2S_EV_ASK_AGAIN */
 };
 
 enum c2s_effect_kind {
-	C2S_FX_WRITE,	   /* bytes [from, from + len) of effects.bytes */
-	C2S_FX_START_TLS,  /* after what was written */
-	C2S_FX_RESTART,	   /* a new stream begins: the framer forgets */
-	C2S_FX_AUTH_START, /* name = mechanism, data = initial response, has_data */
-	C2S_FX_AUTH_DATA,  /* data = response */
-	C2S_FX_AUTH_DROP,  /* the SASL exchange is over for the client */
-	C2S_FX_BIND,	   /* data = wished resource, normalised; may be empty */
-	C2S_FX_SEND,	   /* the event's stanza goes to the router */
+	C2S_FX_WRITE,	      /* bytes [from, from + len) of effects.bytes */
+	C2S_FX_START_TLS,     /* after what was written */
+	C2S_FX_RESTART,	      /* a new stream begins: the framer forgets */
+	C2S_FX_AUTH_START,    /* name = mechanism, data = initial response, has_data */
+	C2S_FX_AUTH_DATA,     /* data = response */
+	C2S_FX_AUTH_DROP,     /* the SASL exchange is over for the client */
+	C2S_FX_REGISTER,      /* data = user, normalised; text = password, in scratch as well */
+	C2S_FX_REGISTER_DROP, /* its answer is not wanted any more */
+	C2S_FX_BIND,	      /* data = wished resource, normalised; may be empty */
+	C2S_FX_SEND,	      /* the event's stanza goes to the router */
 	C2S_FX_REFUSE, /* the event's stanza is counted and answered with name = condition, text */
 	C2S_FX_ENABLE, /* ask the router: has_data = resumable, number = wished seconds */
 	C2S_FX_RESUME, /* ask the router: data = resumption id, number = h */
 	C2S_FX_ACKED,  /* number = h */
+	C2S_FX_CSI,    /* XEP-0352: number = 1 inactive, 0 active */
 	C2S_FX_ACK_WAIT, /* number = enum c2s_ack_wait: a timer begins, or none runs */
 	C2S_FX_NOTE,	 /* for the log: data = event, name = condition, text */
 	C2S_FX_CLOSE,	 /* end the connection after what was written; name = condition, text */
@@ -160,6 +172,9 @@ const char *c2s_event_name(enum c2s_event_kind kind);
 
 /* In this state nothing is to be read from the peer. */
 bool c2s_state_is_waiting(enum c2s_state state);
+
+/* Our header of the present stream was sent. */
+bool c2s_stream_is_open(const struct c2s_stream *s);
 
 /* XEP-0198: an <r/> was answered with less than had been sent: C2S_EV_HELD is awaited. */
 bool c2s_stream_owes_ack(const struct c2s_stream *s);

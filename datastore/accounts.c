@@ -5,8 +5,11 @@
 
 #define SALT_MAX 255
 
-static const char sql_add[] = "INSERT INTO accounts(domain, user, created, roster_version)"
-			      " VALUES(?1, ?2, ?3, ?3) RETURNING id";
+/* Never the number of one whose archive is still being removed. */
+static const char sql_add[] =
+	"INSERT INTO accounts(id, domain, user, created, roster_version)"
+	" VALUES(1 + max((SELECT ifnull(max(id), 0) FROM accounts),"
+	" (SELECT ifnull(max(account), 0) FROM archive_gone)), ?1, ?2, ?3, ?3) RETURNING id";
 static const char sql_add_key[] =
 	"INSERT INTO scram(account, hash, iterations, salt, stored_key, server_key)"
 	" VALUES(?1, ?2, ?3, ?4, ?5, ?6)";

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/xmem.h"
 
-#define DB_STMTS_MAX	64
+#define DB_STMTS_MAX	128
 #define DB_WRITER_WAIT	2000 /* ms that the writer waits for a foreign lock */
 #define DB_READER_WAIT	20   /* the reader is the loop's thread: it must not block */
 #define DB_CACHE_PRAGMA "PRAGMA cache_size = -8192"

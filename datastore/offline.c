@@ -1,5 +1,6 @@
 #include "datastore/offline.h"
 
+#include "datastore/blocklist.h"
 #include "datastore/page.h"
 #include "ipc/codec.h"
 #include "ipc/db_pack.h"
@@ -124,6 +125,9 @@ enum err offline_add(struct db *d, struct slice user, struct slice domain, struc
 		return e;
 	e = seen(d, &o);
 	if (e != ERR_NOTFOUND)
+		return e;
+	e = blocklist_judge(d, h.account, user, domain, o.from);
+	if (e != ERR_OK)
 		return e;
 	h.messages++;
 	h.bytes += size_of(&o);

@@ -21,7 +21,8 @@ struct offline_quota {
 	uint64_t bytes; /* of addresses, index and content */
 };
 
-/* Keeps one packed message. ERR_NOTFOUND: no such account; ERR_FULL: his quota; ERR_FORMAT (why
+/* Keeps one packed message. ERR_NOTFOUND: no such account; ERR_FULL: his quota; ERR_BLOCKED: he has
+ * blocked its sender; ERR_FORMAT (why
  * says what is wrong). One whose origin was here before changes nothing: ERR_OK. */
 enum err offline_add(struct db *d, struct slice user, struct slice domain, struct slice packed,
 		     uint64_t now_ms, const struct offline_quota *quota, struct str *why);

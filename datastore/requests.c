@@ -1,13 +1,18 @@
 #include "datastore/requests.h"
 
 #include "datastore/accounts.h"
+#include "datastore/archive.h"
+#include "datastore/blocklist.h"
 #include "datastore/offline.h"
 #include "datastore/ops.h"
 #include "datastore/rosters.h"
 #include "datastore/shelf.h"
+#include "datastore/userdata.h"
 #include "ipc/codec.h"
 
-#define UPKEEP_ROWS 2000
+#define UPKEEP_ROWS   2000
+#define UPKEEP_BLOCKS 256
+#define UPKEEP_GONE   128 /* once a second: some ms for each */
 
 void request_out_clear(struct request_out *out)
 {
@@ -19,6 +24,7 @@ void request_out_reset(struct request_out *out)
 {
 	str_reset(&out->answer);
 	str_reset(&out->text);
+	out->more = false;
 }
 
 static enum err malformed(struct request_out *out)
@@ -143,17 +149,21 @@ static enum err run_roster_get(const struct request_in *in, struct request_out *
 {
 	struct msg_db_roster_get m;
 	struct msg_db_roster r = {0};
-	struct str list = STR_INIT;
+	struct str list = STR_INIT, blocked = STR_INIT;
 	enum err e;
 
 	if (msg_db_roster_get_get(in->body, &m) != ERR_OK)
 		return malformed(out);
 	e = rosters_get(in->db, m.user, m.domain, &list, &r.count, &r.version);
+	if (e == ERR_OK)
+		e = blocklist_get(in->db, m.user, m.domain, &blocked);
 	if (e == ERR_OK) {
 		r.list = str_slice(&list);
+		r.blocked = str_slice(&blocked);
 		msg_db_roster_put(&out->answer, &r);
 	}
 	str_clear(&list);
+	str_clear(&blocked);
 	return no_account(out, e);
 }
 
@@ -180,6 +190,40 @@ static enum err run_roster_del(const struct request_in *in, struct request_out *
 		return malformed(out);
 	e = rosters_del(in->db, m.user, m.domain, m.jid, &version, &out->text);
 	return roster_changed(out, e, version);
+}
+
+static enum err blocked_now(struct request_out *out, enum err e, struct str *blocked)
+{
+	if (e == ERR_OK)
+		msg_db_blocked_put(&out->answer,
+				   &(struct msg_db_blocked){.blocked = str_slice(blocked)});
+	str_clear(blocked);
+	return e;
+}
+
+static enum err run_block(const struct request_in *in, struct request_out *out)
+{
+	struct str blocked = STR_INIT;
+	struct msg_db_block m;
+	enum err e;
+
+	if (msg_db_block_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = blocklist_add(in->db, m.user, m.domain, m.jids, in->limits->max_blocked, &blocked,
+			  &out->text);
+	return blocked_now(out, e, &blocked);
+}
+
+static enum err run_unblock(const struct request_in *in, struct request_out *out)
+{
+	struct str blocked = STR_INIT;
+	struct msg_db_unblock m;
+	enum err e;
+
+	if (msg_db_unblock_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = blocklist_del(in->db, m.user, m.domain, m.jids, &blocked, &out->text);
+	return blocked_now(out, e, &blocked);
 }
 
 static enum err run_offline_add(const struct request_in *in, struct request_out *out)
@@ -264,6 +308,100 @@ static enum err run_shelf_get(const struct request_in *in, struct request_out *o
 	return e;
 }
 
+static enum err run_data_get(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_data_get m;
+	struct msg_db_data a = {0};
+	struct str value = STR_INIT;
+	enum err e;
+
+	if (msg_db_data_get_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = userdata_get(in->db, m.user, m.domain, m.kind, m.key, &value, &a.changed_ms);
+	if (e == ERR_OK) {
+		a.value = str_slice(&value);
+		msg_db_data_put(&out->answer, &a);
+	} else if (e == ERR_NOTFOUND) {
+		str_adds(&out->text, "there is no such value or account");
+	}
+	str_clear(&value);
+	return e;
+}
+
+static enum err run_data_set(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_data_set m;
+	enum err e;
+
+	if (msg_db_data_set_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = userdata_set(in->db, m.user, m.domain, m.kind, m.key, m.value, in->now_ms,
+			 &in->limits->userdata, &out->text);
+	return done(out, no_account(out, e));
+}
+
+static enum err run_data_list(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_data_list m;
+	struct msg_db_data_rows page = {0};
+	struct str list = STR_INIT;
+	bool more;
+	enum err e;
+
+	if (msg_db_data_list_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = userdata_list(in->db, m.user, m.domain, m.kind, m.after, m.bytes, &list, &page.count,
+			  &more);
+	if (e == ERR_OK) {
+		page.more = more;
+		page.list = str_slice(&list);
+		msg_db_data_rows_put(&out->answer, &page);
+	}
+	str_clear(&list);
+	return no_account(out, e);
+}
+
+static enum err run_archive_add(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_archive_add m;
+
+	if (msg_db_archive_add_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out, archive_add(in->db, &m, in->now_ms, &in->limits->archive, &out->text));
+}
+
+static enum err run_archive_query(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_archive_query m;
+	struct msg_db_archive_page page;
+	struct str list = STR_INIT;
+	enum err e;
+
+	if (msg_db_archive_query_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = archive_query(in->db, &m, in->now_ms, &in->limits->archive, &page, &list, &out->text);
+	if (e == ERR_OK)
+		msg_db_archive_page_put(&out->answer, &page);
+	str_clear(&list);
+	return e;
+}
+
+static enum err run_archive_ends(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_archive_ends m;
+	struct msg_db_archive_page page;
+	struct str list = STR_INIT;
+	enum err e;
+
+	if (msg_db_archive_ends_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = archive_ends(in->db, m.user, m.domain, in->now_ms, &in->limits->archive, &page, &list);
+	if (e == ERR_OK)
+		msg_db_archive_page_put(&out->answer, &page);
+	str_clear(&list);
+	return no_account(out, e);
+}
+
 static enum err run_upkeep(const struct request_in *in, struct request_out *out)
 {
 	uint64_t keep = in->limits->ops_keep_ms;
@@ -272,6 +410,10 @@ static enum err run_upkeep(const struct request_in *in, struct request_out *out)
 
 	if (e == ERR_OK)
 		e = offline_prune(in->db, before, UPKEEP_ROWS);
+	if (e == ERR_OK)
+		e = archive_prune(in->db, in->now_ms, &in->limits->archive, UPKEEP_BLOCKS);
+	if (e == ERR_OK)
+		e = archive_remove_gone(in->db, UPKEEP_GONE, &out->more);
 	return done(out, e == ERR_OK ? ops_probe(in->db, in->now_ms) : e);
 }
 
@@ -287,8 +429,18 @@ static const struct request table[] = {
 	[MSG_DB_OFFLINE_ADD] = {.writes = true, .grows = true, .run = run_offline_add},
 	[MSG_DB_OFFLINE_GET] = {.run = run_offline_get},
 	[MSG_DB_OFFLINE_DEL] = {.writes = true, .run = run_offline_del},
+	/* Repeated they give the same list. */
+	[MSG_DB_BLOCK] = {.writes = true, .grows = true, .again = true, .run = run_block},
+	[MSG_DB_UNBLOCK] = {.writes = true, .again = true, .run = run_unblock},
 	[MSG_DB_SHELF] = {.writes = true, .grows = true, .again = true, .run = run_shelf},
 	[MSG_DB_SHELF_DEL] = {.writes = true, .again = true, .run = run_shelf_del},
+	/* What a client asks behind a change of its own shows that change (RFC 6120 10.1). */
+	[MSG_DB_DATA_GET] = {.again = true, .ordered = true, .run = run_data_get},
+	[MSG_DB_DATA_SET] = {.writes = true, .grows = true, .run = run_data_set},
+	[MSG_DB_DATA_LIST] = {.again = true, .ordered = true, .run = run_data_list},
+	[MSG_DB_ARCHIVE_ADD] = {.writes = true, .grows = true, .first = true, .run = run_archive_add},
+	[MSG_DB_ARCHIVE_QUERY] = {.run = run_archive_query},
+	[MSG_DB_ARCHIVE_ENDS] = {.run = run_archive_ends},
 	/* A starting router reads what its predecessor may still be writing. */
 	[MSG_DB_SHELF_GET] = {.again = true, .ordered = true, .run = run_shelf_get},
 };

@@ -13,15 +13,20 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/str.h"
+#include "datastore/archive.h"
 #include "datastore/db.h"
 #include "datastore/offline.h"
+#include "datastore/userdata.h"
 
 struct request_limits {
 	uint32_t max_roster_items;
+	uint32_t max_blocked;
 	uint64_t ops_keep_ms;
 	uint64_t ops_max_rows;
 	uint64_t shelf_bytes;
 	struct offline_quota offline;
+	struct archive_limits archive;
+	struct userdata_quota userdata;
 };
 
 struct request_in {
@@ -35,11 +40,13 @@ struct request_in {
 struct request_out {
 	struct str answer;
 	struct str text;
+	bool more; /* upkeep: there is something left, soon to be done */
 };
 
 struct request {
 	bool writes;  /* goes through the writer, its result is kept under its operation id */
 	bool grows;   /* makes the store larger: refused below the watermark of free space */
+	bool first;   /* and before all others: already below four times that */
 	bool again;   /* a repeat may be done again: its result is not kept */
 	bool ordered; /* a read that must see the writes before it, answered or not */
 	enum err (*run)(const struct request_in *in, struct request_out *out);

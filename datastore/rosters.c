@@ -8,16 +8,18 @@
 static const char sql_head[] = "SELECT id, roster_version, roster_items, roster_bytes"
 			       " FROM accounts WHERE domain = ?1 AND user = ?2";
 static const char sql_items[] =
-	"SELECT jid, name, subscription, ask, approved, pending_in, ngroups, groups FROM roster"
-	" WHERE account = ?1 ORDER BY jid";
-static const char sql_size[] = "SELECT length(CAST(jid AS BLOB)) + length(CAST(name AS BLOB))"
-			       " + length(groups) FROM roster WHERE account = ?1 AND jid = ?2";
+	"SELECT jid, name, subscription, ask, approved, pending_in, ngroups, groups,"
+	" request FROM roster WHERE account = ?1 ORDER BY jid";
+static const char sql_size[] =
+	"SELECT length(CAST(jid AS BLOB)) + length(CAST(name AS BLOB))"
+	" + length(groups) + length(request) FROM roster WHERE account = ?1 AND jid = ?2";
 static const char sql_set[] =
 	"INSERT INTO roster(account, jid, name, subscription, ask, approved, pending_in, ngroups,"
-	" groups) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+	" groups, request) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
 	" ON CONFLICT(account, jid) DO UPDATE SET name = excluded.name,"
 	" subscription = excluded.subscription, ask = excluded.ask, approved = excluded.approved,"
-	" pending_in = excluded.pending_in, ngroups = excluded.ngroups, groups = excluded.groups";
+	" pending_in = excluded.pending_in, ngroups = excluded.ngroups, groups = excluded.groups,"
+	" request = excluded.request";
 static const char sql_del[] = "DELETE FROM roster WHERE account = ?1 AND jid = ?2";
 static const char sql_changed[] = "UPDATE accounts SET roster_version = ?2, roster_items = ?3,"
 				  " roster_bytes = ?4 WHERE id = ?1";
@@ -64,7 +66,8 @@ static void put_row(struct str *out, sqlite3_stmt *st)
 				      .approved = (uint8_t)db_int(st, 4),
 				      .pending_in = (uint8_t)db_int(st, 5),
 				      .ngroups = (uint16_t)db_int(st, 6),
-				      .groups = db_blob(st, 7)};
+				      .groups = db_blob(st, 7),
+				      .request = db_blob(st, 8)};
 
 	db_roster_item_put(out, &item);
 }
@@ -117,9 +120,10 @@ static enum err check_item(const struct db_roster_item *item, struct str *why)
 		str_adds(why, "the item's JID is empty or holds a NUL");
 		return ERR_FORMAT;
 	}
-	if (item->jid.len > ROSTERS_JID_MAX || item->name.len > ROSTERS_NAME_MAX) {
-		str_addf(why, "an item's JID may have %d bytes and its name %d", ROSTERS_JID_MAX,
-			 ROSTERS_NAME_MAX);
+	if (item->jid.len > ROSTERS_JID_MAX || item->name.len > ROSTERS_NAME_MAX ||
+	    item->request.len > ROSTERS_REQUEST_MAX) {
+		str_addf(why, "an item's JID may have %d bytes, its name %d and a request %d",
+			 ROSTERS_JID_MAX, ROSTERS_NAME_MAX, ROSTERS_REQUEST_MAX);
 		return ERR_TOOBIG;
 	}
 	if (item->subscription > 3 || item->ask > 1 || item->approved > 1 || item->pending_in > 1) {
@@ -157,6 +161,7 @@ static enum err write_item(struct db *d, uint64_t account, const struct db_roste
 	db_bind_int(st, 7, item->pending_in);
 	db_bind_int(st, 8, item->ngroups);
 	db_bind_blob(st, 9, item->groups);
+	db_bind_blob(st, 10, item->request);
 	return db_run(d, st);
 }
 
@@ -177,7 +182,7 @@ static enum err count_item(struct db *d, struct head *h, const struct db_roster_
 	if (e != ERR_OK && e != ERR_NOTFOUND)
 		return e;
 	h->items += e == ERR_NOTFOUND;
-	h->bytes += item->jid.len + item->name.len + item->groups.len - old;
+	h->bytes += item->jid.len + item->name.len + item->groups.len + item->request.len - old;
 	if (h->bytes > ROSTERS_BYTES_MAX) {
 		str_addf(why, "the roster would be larger than %u bytes", ROSTERS_BYTES_MAX);
 		return ERR_FULL;

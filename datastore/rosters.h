@@ -14,11 +14,12 @@
 #include "base/str.h"
 #include "datastore/db.h"
 
-#define ROSTERS_JID_MAX	   3071		      /* bytes (RFC 7622 3.1) */
-#define ROSTERS_NAME_MAX   1023		      /* bytes of an item's name */
-#define ROSTERS_GROUPS_MAX 64		      /* groups of one item */
-#define ROSTERS_GROUP_MAX  1023		      /* bytes of a group's name */
-#define ROSTERS_BYTES_MAX  (8u * 1024 * 1024) /* packed items of one roster: fits one record */
+#define ROSTERS_JID_MAX	    3071	       /* bytes (RFC 7622 3.1) */
+#define ROSTERS_NAME_MAX    1023	       /* bytes of an item's name */
+#define ROSTERS_GROUPS_MAX  64		       /* groups of one item */
+#define ROSTERS_GROUP_MAX   1023	       /* bytes of a group's name */
+#define ROSTERS_REQUEST_MAX 4096	       /* bytes of a request that waits */
+#define ROSTERS_BYTES_MAX   (8u * 1024 * 1024) /* packed items of one roster: fits one record */
 
 /* Appends all packed items in the order of their JIDs. ERR_NOTFOUND: no such account. */
 enum err rosters_get(struct db *d, struct slice user, struct slice domain, struct str *out,

@@ -65,6 +65,34 @@ const struct schema_step schema_steps[] = {
 	 "CREATE TABLE shelf_size("
 	 " one INTEGER PRIMARY KEY CHECK(one = 1), bytes INTEGER NOT NULL) STRICT;"
 	 "INSERT INTO shelf_size(one, bytes) VALUES(1, 0);"},
+	/* archive: blocks of some messages of one account, numbered from 1; id = account * 2^32 +
+	 * number. A row for each message and its indexes would cost five times the CPU and the log
+	 * (datastore/archive.h). archive_gone: accounts that are gone and of which there are still
+	 * blocks: they go in pieces, and until then nobody gets that number (accounts_add). */
+	{"ALTER TABLE accounts ADD COLUMN data_bytes INTEGER NOT NULL DEFAULT 0;"
+	 "CREATE TABLE userdata("
+	 " account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	 " kind INTEGER NOT NULL, key TEXT NOT NULL, changed INTEGER NOT NULL,"
+	 " value BLOB NOT NULL, PRIMARY KEY(account, kind, key)) STRICT, WITHOUT ROWID;"
+	 "ALTER TABLE roster ADD COLUMN request BLOB NOT NULL DEFAULT x'';"
+	 "CREATE TABLE blocked("
+	 " account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	 " jid TEXT NOT NULL, PRIMARY KEY(account, jid)) STRICT, WITHOUT ROWID;"
+	 "CREATE TABLE archive("
+	 " id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+	 " messages INTEGER NOT NULL, body BLOB NOT NULL) STRICT;"
+	 "CREATE INDEX archive_first ON archive(first);"
+	 "CREATE TABLE archive_key("
+	 " account INTEGER NOT NULL, key INTEGER NOT NULL, block INTEGER NOT NULL,"
+	 " PRIMARY KEY(account, key, block)) STRICT, WITHOUT ROWID;"
+	 "CREATE TABLE archive_owner("
+	 " account INTEGER PRIMARY KEY, next INTEGER NOT NULL,"
+	 " bytes INTEGER NOT NULL, messages INTEGER NOT NULL) STRICT;"
+	 "CREATE TABLE archive_gone(account INTEGER PRIMARY KEY) STRICT;"
+	 "CREATE TRIGGER archive_goes AFTER DELETE ON accounts"
+	 " WHEN EXISTS(SELECT 1 FROM archive_owner WHERE account = old.id) BEGIN"
+	 " INSERT INTO archive_gone(account) VALUES(old.id);"
+	 "END;"},
 };
 const size_t schema_steps_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 

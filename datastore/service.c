@@ -10,6 +10,7 @@
 #include "base/xmem.h"
 #include "datastore/store.h"
 #include "ipc/bus.h"
+#include "ipc/db_archive.h"
 #include "net/loop.h"
 
 #define DATABASE    "data/roundhouse.db"
@@ -25,6 +26,15 @@ struct service {
 	bool draining;
 };
 
+static struct archive_limits archive_limits(const struct config *c)
+{
+	struct archive_limits l = {.retention_ms = (uint64_t)c->archive_retention_days * 86400000,
+				   .user_bytes = (uint64_t)c->archive_user_bytes};
+
+	db_archive_policy_parse(slice_str(c->archive_default), &l.policy);
+	return l;
+}
+
 static void fill_options(struct store_options *o, const struct config *c)
 {
 	*o = (struct store_options){
@@ -35,11 +45,15 @@ static void fill_options(struct store_options *o, const struct config *c)
 		.min_free = (uint64_t)c->store_min_free_bytes,
 		.key_reads_per_minute = (uint32_t)c->store_key_reads_per_minute,
 		.limits = {.max_roster_items = (uint32_t)c->store_max_roster_items,
+			   .max_blocked = (uint32_t)c->store_max_blocked,
 			   .ops_keep_ms = (uint64_t)c->store_ops_keep * 1000,
 			   .ops_max_rows = OPS_ROWS,
 			   .shelf_bytes = (uint64_t)c->store_shelf_bytes,
 			   .offline = {.messages = (uint64_t)c->store_offline_messages,
-				       .bytes = (uint64_t)c->store_offline_bytes}},
+				       .bytes = (uint64_t)c->store_offline_bytes},
+			   .archive = archive_limits(c),
+			   .userdata = {.bytes = (uint64_t)c->store_user_data_bytes,
+					.value = (uint64_t)c->store_user_data_value_bytes}},
 	};
 }
 
@@ -145,6 +159,7 @@ enum err service_init(struct proc *p, void **state)
 		s->end = loop_timer_new(proc_loop(p), on_end, s);
 		s->bus = bus_open(proc_loop(p), ROUTER_PATH, proc_service(p), proc_instance(p),
 				  proc_token(p), &bus_events, s);
+		proc_metrics(p, add_stats, s);
 		*state = s;
 	}
 	str_clear(&why);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/xmem.h"
+#include "datastore/derive.h"
 #include "datastore/keyrate.h"
 #include "datastore/quarantine.h"
 #include "datastore/writer.h"
@@ -13,6 +14,7 @@
 
 #define QUEUE_OPS     20000
 #define QUEUE_BYTES   (64u * 1024 * 1024)
+#define DERIVE_MAX    64 /* passwords waiting for their keys: half a second */
 #define TICK_MS	      1000
 #define UPKEEP_TICKS  60   /* without trouble; with it at every tick, to notice its end */
 #define UPKEEP_WRITES 1000 /* half of what it forgets at once */
@@ -29,12 +31,13 @@ struct store {
 	struct db *reader;
 	struct keyrate *keyrate;
 	struct quarantine *quarantine;
+	struct derive *derive;
 	uint64_t quarantined[2]; /* operation id of the last one */
 	struct loop_fd *done_watch;
 	struct loop_timer *tick;
 	uint64_t pending; /* writes under way, upkeep not counted */
 	uint64_t pending_bytes;
-	bool upkeep_pending;
+	bool upkeep_pending, upkeep_more;
 	unsigned int ticks;
 	uint64_t writes_at_upkeep;
 	struct monotime progress; /* when the writer last finished something, or was idle */
@@ -146,8 +149,10 @@ static void finish_op(struct store *s, struct write_op *op)
 			  codec_name(op->type), (unsigned long long)op->op_boot,
 			  (unsigned long long)op->op_n, err_name(op->status), op->repeat);
 		answer(s, op->op_boot, op->op_n, op->status, &op->out);
+		s->upkeep_more |= op->type == MSG_DB_ACCOUNT_DEL && op->status == ERR_OK;
 	} else {
 		s->upkeep_pending = false;
+		s->upkeep_more = op->status == ERR_OK && op->out.more;
 	}
 	write_op_free(&op);
 }
@@ -172,7 +177,7 @@ static void on_done(void *arg, int events)
 	list_each_safe (it, &done)
 		finish_op(s, list_entry(it, struct write_op, link));
 	update_alarm(s, &r);
-	if (had_pending && s->pending == 0)
+	if (had_pending && store_idle(s))
 		s->events->on_idle(s->arg);
 }
 
@@ -203,10 +208,12 @@ static void on_tick(void *arg)
 	if (quarantine_count(s->quarantine))
 		quarantine_look(s->quarantine); /* people delete what they have seen */
 	writer_report(s->writer, &r);
-	if (due || r.state != DISK_OK)
+	if (due || s->upkeep_more || r.state != DISK_OK)
 		upkeep(s);
 	update_alarm(s, &r);
 }
+
+static void on_derived(void *arg, struct derive_job *job);
 
 static char *directory_of(const char *path)
 {
@@ -245,6 +252,7 @@ enum err store_open(struct store **out, struct loop *loop, const struct store_op
 	s->writer = writer_start_take(writing, dir, options->min_free);
 	quarantine_dir = xasprintf("%squarantine", dir);
 	s->quarantine = quarantine_new(quarantine_dir);
+	s->derive = derive_new(loop, DERIVE_MAX, on_derived, s);
 	free(quarantine_dir);
 	free(dir);
 	s->done_watch = loop_fd_new(loop, writer_fd(s->writer), LOOP_READ, on_done, s);
@@ -264,6 +272,7 @@ void store_close(struct store **sp)
 		return;
 	loop_timer_free(&s->tick);
 	loop_fd_free(&s->done_watch);
+	derive_free(&s->derive);
 	db_close(&s->reader);
 	writer_stop(&s->writer, !s->damaged);
 	keyrate_free(&s->keyrate);
@@ -274,7 +283,7 @@ void store_close(struct store **sp)
 
 bool store_idle(const struct store *s)
 {
-	return s->pending == 0;
+	return s->pending == 0 && derive_waiting(s->derive) == 0;
 }
 
 void store_set_options(struct store *s, const struct store_options *options)
@@ -372,6 +381,58 @@ static void do_write(struct store *s, const struct msg_store *m, uint16_t type,
 		upkeep(s);
 }
 
+/* A password: its keys are made on another thread, then written like those that a command sends.
+ * A repeat makes others, but the writer knows the operation and answers as before. */
+static void do_password(struct store *s, const struct msg_store *m, struct slice body)
+{
+	struct msg_db_account_password p;
+	struct derive_job *job;
+
+	if (m->op_boot == 0 || msg_db_account_password_get(body, &p) != ERR_OK) {
+		refuse(s, m, ERR_FORMAT, "the request is malformed or has no operation id");
+		return;
+	}
+	job = derive_job_new(p.user, p.domain, p.password);
+	job->op_boot = m->op_boot;
+	job->op_n = m->op_n;
+	job->deadline_ms = m->deadline_ms;
+	job->create = p.create;
+	if (!derive_submit_take(s->derive, job))
+		refuse(s, m, ERR_AGAIN, "too many passwords are being changed; try again later");
+}
+
+static void write_keys(struct store *s, const struct msg_store *m, const struct derive_job *job)
+{
+	struct slice user = str_slice(&job->user), domain = str_slice(&job->domain);
+	struct slice scram = str_slice(&job->scram), rest, body;
+	struct str record = STR_INIT;
+	uint16_t type;
+
+	if (job->create)
+		msg_db_account_add_put(&record, &(struct msg_db_account_add){user, domain, scram});
+	else
+		msg_db_account_set_put(&record, &(struct msg_db_account_set){user, domain, scram});
+	rest = str_slice(&record);
+	check(codec_next(&rest, &type, &body) == ERR_OK);
+	do_write(s, m, type, requests_find(type), body);
+	xwipe(record.data, record.len);
+	str_clear(&record);
+}
+
+static void on_derived(void *arg, struct derive_job *job)
+{
+	struct msg_store m = {job->op_boot, job->op_n, job->deadline_ms, SLICE_NONE};
+	struct store *s = arg;
+
+	if (job->status == ERR_OK)
+		write_keys(s, &m, job);
+	else
+		refuse(s, &m, job->status, job->why.data);
+	derive_job_free(&job);
+	if (store_idle(s))
+		s->events->on_idle(s->arg);
+}
+
 static enum err quarantine(struct store *s, const struct msg_store *m, struct slice body,
 			   const struct writer_report *r, struct str *why)
 {
@@ -426,6 +487,8 @@ void store_request(struct store *s, const struct msg_store *m)
 	r = requests_find(type);
 	if (type == MSG_DB_QUARANTINE)
 		do_quarantine(s, m, body);
+	else if (type == MSG_DB_ACCOUNT_PASSWORD)
+		do_password(s, m, body);
 	else if (!r)
 		refuse(s, m, ERR_UNSUPPORTED,
 		       "the datastore does not know this request; is it older than its router?");

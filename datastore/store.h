@@ -3,8 +3,9 @@
  *
  * Reads are answered at once from a connection of their own; writes go through the writer and are
  * answered after the sync. A read that comes after a write's answer sees that write; one sent
- * before the answer may overtake it (but no reading of the shelf). Every request gets exactly one
- * answer, except when the process must end (on_broken): those are repeated by whoever asked.
+ * before the answer may overtake it (but no reading of the shelf or of user data). Every request
+ * gets exactly one answer, except when the process must end (on_broken): those are repeated by
+ * whoever asked.
  */
 #ifndef DATASTORE_STORE_H
 #define DATASTORE_STORE_H

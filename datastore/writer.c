@@ -11,6 +11,7 @@
 #include "datastore/ops.h"
 
 #define BATCH_OPS	 256
+#define TIGHT		 4 /* times the watermark */
 #define BATCH_BYTES	 (4u * 1024 * 1024)
 #define CHECKPOINT_PAGES 1000 /* 4 MB of log */
 
@@ -18,6 +19,7 @@ struct writer {
 	struct db *db; /* the thread's */
 	char *dir;
 	bool low;
+	bool tight; /* what may go first is refused */
 	uint64_t commits;
 	pthread_t thread;
 	int fd;
@@ -118,7 +120,7 @@ static void run_op(struct writer *w, struct write_op *op)
 		op_result(op, found, disk_text(db_trouble(w->db)));
 	else if (op_is_late(op))
 		op_result(op, ERR_TIMEOUT, "the datastore was too slow; nothing was changed");
-	else if (w->low && op->request->grows)
+	else if ((w->low || (w->tight && op->request->first)) && op->request->grows)
 		op_result(op, disk_err(DISK_LOW), disk_text(DISK_LOW));
 	else
 		run_in_savepoint(w->db, op);
@@ -199,8 +201,10 @@ static void tell(struct writer *w)
 
 static void look_at_space(struct writer *w, uint64_t min_free, uint64_t *free_bytes)
 {
-	if (disk_free_bytes(w->dir, free_bytes) == ERR_OK)
-		w->low = disk_is_low(*free_bytes, min_free, w->low);
+	if (disk_free_bytes(w->dir, free_bytes) != ERR_OK)
+		return;
+	w->low = disk_is_low(*free_bytes, min_free, w->low);
+	w->tight = disk_is_low(*free_bytes, TIGHT * min_free, w->tight);
 }
 
 /* A batch is over: its operations may be collected, the report says how it stands. */

@@ -35,6 +35,7 @@ struct custody *custody_new(uint64_t boot, struct custody_limits limits,
 	map64_init(&c->endpoints);
 	map_init(&c->haves);
 	map_init(&c->unnoted);
+	map_init(&c->stored);
 	list_init(&c->peers);
 	list_init(&c->detached);
 	list_init(&c->dirty);
@@ -45,6 +46,7 @@ struct custody *custody_new(uint64_t boot, struct custody_limits limits,
 	list_init(&c->fetches);
 	map64_init(&c->fetch_by_id);
 	list_init(&c->unshelving);
+	list_init(&c->unended);
 	map_init(&c->resume_ids);
 	map_init(&c->domains);
 	map_init(&c->resent);
@@ -78,6 +80,25 @@ void judge_stanza(struct custody *c, struct custody_entry *e, uint64_t sid,
 	custody_release(c, e);
 }
 
+/* A copy that stood for the stanza itself is not delivered: that one is judged. */
+static void judge_original(struct custody *c, struct custody_entry *copy, uint64_t sid,
+			   const char *reason)
+{
+	struct custody_entry *e = copy->parent;
+	struct blob *record = e && e->record ? blob_ref(e->record) : NULL;
+	struct session_stanza s;
+
+	custody_conclude(copy, SETTLED_DISCARDED);
+	if (record)
+		custody_hold(e);
+	custody_release(c, copy);
+	if (record && !entry_has_copy(e) && row_stanza(blob_slice(record), &s))
+		judge_stanza(c, e, sid, &s, reason);
+	else if (record)
+		custody_release(c, e);
+	blob_unref(&record);
+}
+
 /* Takes d out of its entry and lets session/ judge the stanza again. d is still the caller's. */
 static void judge(struct custody *c, struct delivery *d, uint64_t sid, const char *reason)
 {
@@ -91,6 +112,8 @@ static void judge(struct custody *c, struct delivery *d, uint64_t sid, const cha
 	if (entry_has_copy(e)) {
 		/* one is enough; should that one fail as well, it is judged then */
 		custody_release(c, e);
+	} else if (e->instead) {
+		judge_original(c, e, sid, reason);
 	} else if (e->made || (d->len == 0 && !d->paged)) {
 		/* Nobody waits for an answer to an answer. Or it is known only by its origin
 		 * (announced): it was at a cm that is gone now. */
@@ -222,6 +245,8 @@ static void drop_noting(struct custody *c, struct custody_peer *p)
 
 		list_remove(&e->from_link);
 		e->from = NULL;
+		if (c->ending)
+			list_append(&c->unended, &e->from_link);
 	}
 	while ((it = list_first(&p->noting)))
 		note_when_unshelved(c, list_entry(it, struct custody_entry, link));
@@ -304,12 +329,15 @@ void custody_free(struct custody **cp)
 	pages_free(c);
 	list_each_safe (it, &c->unshelving)
 		entry_noted(c, list_entry(it, struct custody_entry, link));
+	list_each_safe (it, &c->unended)
+		entry_noted(c, list_entry(it, struct custody_entry, from_link));
 	have_orphans_free(c);
 	map64_clear(&c->endpoints);
 	map_clear(&c->resume_ids);
 	domains_free(c);
 	map_clear(&c->resent);
 	map_clear(&c->haves);
+	map_clear(&c->stored);
 	str_clear(&c->scratch);
 	free(c);
 }

@@ -209,6 +209,7 @@ struct custody_entry *custody_accept(struct custody *c, struct custody_peer *fro
 void custody_handled(struct custody *c, struct custody_entry *e);
 uint64_t custody_entry_sender(const struct custody_entry *e);
 uint64_t custody_entry_number(const struct custody_entry *e); /* n of its origin */
+bool custody_entry_is_resent(const struct custody_entry *e);  /* another router may have had it */
 
 /*
  * The shelf (router/custody_shelf.c, router/shelf.h): what has no second holder any more, or should
@@ -265,6 +266,12 @@ void custody_deliver(struct custody *c, struct custody_entry *e, struct endpoint
 		     const struct session_stanza *s);
 void custody_answer(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		    const struct session_stanza *s);
+/* At most one for each ep, and none for who has e itself. instead: session_host.copy. */
+void custody_copy(struct custody *c, struct custody_entry *e, struct endpoint *ep,
+		  const struct session_stanza *s, bool instead);
+/* Has the client of ep had a copy of e, or will it? */
+bool custody_had_copy(const struct custody *c, const struct custody_entry *e,
+		      const struct endpoint *ep);
 /* Was e queued for session sid before? */
 bool custody_had(const struct custody_entry *e, uint64_t sid);
 /* A stanza of the server's own with an origin of its choice (an offline message): settled() is told
@@ -273,6 +280,9 @@ void custody_originate(struct custody *c, struct endpoint *ep, uint64_t origin_s
 		       uint64_t origin_n, const struct session_stanza *s,
 		       void (*settled)(void *arg, uint8_t how), void *arg);
 void custody_conclude(struct custody_entry *e, uint8_t how);
+/* Concluded as stored, although more may be made of it: what custody_originate() delivers of the
+ * store under its origin is not forgotten before its sender's cm knows that it is settled. */
+void custody_stored(struct custody *c, struct custody_entry *e);
 /* What custody_originate() delivered under this origin is kept no longer: it may be forgotten. */
 void custody_noted(struct custody *c, uint64_t origin_sid, uint64_t origin_n);
 void custody_hold(struct custody_entry *e);

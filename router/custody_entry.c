@@ -6,6 +6,7 @@
 
 #include "base/blob.h"
 #include "base/check.h"
+#include "base/pool.h"
 #include "base/xmem.h"
 #include "ipc/link.h"
 #include "ipc/stanza_kinds.h"
@@ -17,8 +18,9 @@ static void settle(struct custody *c, struct custody_entry *e);
 
 struct custody_entry *entry_new(struct custody *c, uint64_t sid, uint64_t n, size_t bytes)
 {
-	struct custody_entry *e = xcalloc(1, sizeof(*e));
+	struct custody_entry *e = pool_alloc(sizeof(*e));
 
+	memset(e, 0, sizeof(*e));
 	e->origin_sid = sid;
 	e->origin_n = n;
 	e->pending = 1;
@@ -163,6 +165,11 @@ uint64_t custody_entry_number(const struct custody_entry *e)
 	return e->origin_n;
 }
 
+bool custody_entry_is_resent(const struct custody_entry *e)
+{
+	return e->resent;
+}
+
 void custody_conclude(struct custody_entry *e, uint8_t how)
 {
 	e->how = how;
@@ -225,9 +232,12 @@ void entry_noted(struct custody *c, struct custody_entry *e)
 	have_orphan_claim(c, e, false);
 	list_remove(&e->unsafe);
 	list_remove(&e->link);
+	list_remove(&e->from_link);
 	list_remove(&e->spooling);
 	blob_unref(&e->record);
-	free(e);
+	free(e->copied);
+	free(e->answered);
+	pool_free(e, sizeof(*e));
 }
 
 /* The deliveries of an answer are noted together with those of the stanza that it answers. */
@@ -266,9 +276,36 @@ static void keep_unnoted(struct custody *c, struct custody_entry *e)
 		entry_noted(c, old);
 }
 
-/* A settled stanza of which its sender's cm has not noted that yet. */
+void custody_stored(struct custody *c, struct custody_entry *e)
+{
+	uint64_t id[2] = {e->origin_sid, e->origin_n};
+	struct custody_entry *old;
+
+	custody_conclude(e, SETTLED_STORED);
+	e->stored = true;
+	old = map_put(&c->stored, slice_of((const char *)id, sizeof(id)), e);
+	if (old && old != e)
+		old->stored = false;
+}
+
+static void not_stored(struct custody *c, struct custody_entry *e)
+{
+	uint64_t id[2] = {e->origin_sid, e->origin_n};
+
+	if (e->stored)
+		map_remove(&c->stored, slice_of((const char *)id, sizeof(id)));
+	e->stored = false;
+}
+
+/* A stanza of which its sender's cm has not noted yet that it is stored: copies are still made of it,
+ * or it is on its way into an archive; or that is settled, and the cm is being told. */
 static struct custody_entry *find_noting(struct custody *c, uint64_t origin_sid, uint64_t origin_n)
 {
+	uint64_t id[2] = {origin_sid, origin_n};
+	struct custody_entry *stored = map_find(&c->stored, slice_of((const char *)id, sizeof(id)));
+
+	if (stored)
+		return stored;
 	list_each (peer, &c->peers) {
 		struct custody_peer *p = list_entry(peer, struct custody_peer, link_in_custody);
 
@@ -308,6 +345,8 @@ static void settle(struct custody *c, struct custody_entry *e)
 	c->books.held--;
 	c->books.held_bytes -= e->bytes;
 	unshelve_entry(c, e);
+	not_stored(c, e);
+	copy_over(e, parent ? parent : e->after);
 	if (e->counted && (ep = endpoint_find(c, e->origin_sid))) {
 		if (ep->entries)
 			ep->entries--;

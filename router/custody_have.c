@@ -45,8 +45,8 @@ void endpoint_have(struct custody *c, struct endpoint *ep, const struct msg_anno
 		d->state = DELIVERY_NOTED;
 }
 
-static struct delivery *have_find(const struct custody *c, const struct endpoint *ep, uint64_t sid,
-				  uint64_t n)
+struct delivery *have_find(const struct custody *c, const struct endpoint *ep, uint64_t sid,
+			   uint64_t n)
 {
 	struct delivery *d, *found = NULL;
 	char key[16];

@@ -162,8 +162,7 @@ bool custody_next_fetch(struct custody *c, struct custody_fetch *out)
 	return false;
 }
 
-/* A STANZA or DELIVER record as a stanza. */
-static bool row_stanza(struct slice row, struct session_stanza *s)
+bool row_stanza(struct slice row, struct session_stanza *s)
 {
 	struct msg_stanza m;
 	struct msg_deliver d;

@@ -30,10 +30,11 @@ void custody_keep(struct custody_entry *e, const struct msg_stanza *m, struct sl
 	struct msg_stanza whole = *m;
 	struct str record = STR_INIT;
 
-	if (e->pending < 2 || e->record)
+	if (e->pending < 2 || e->record || m->flags & STANZA_SECRET)
 		return;
-	/* A message is in its copies; what is made of an iq or a presence is not what it was. */
-	if (m->kind == STANZA_MESSAGE && !list_empty(&e->deliveries))
+	/* A message is in its copies, unless it may have to wait for somebody who only looks on;
+	 * what is made of an iq or a presence is not what it was. */
+	if (m->kind == STANZA_MESSAGE && !list_empty(&e->deliveries) && !e->copied)
 		return;
 	whole.from = from;
 	msg_stanza_put(&record, &whole);
@@ -54,7 +55,8 @@ static bool copy_of(const struct custody_entry *e, struct session_stanza *s)
 	return false;
 }
 
-/* Puts e on the shelf as what it came as. false: nobody has it any more. */
+/* Puts e on the shelf as what it came as. false: nobody has it any more, or it must not be there:
+ * who has lost his connection manager and then the router has to send such an iq again. */
 static bool put_stanza(struct custody *c, struct custody_entry *e)
 {
 	struct session_stanza s;
@@ -65,7 +67,7 @@ static bool put_stanza(struct custody *c, struct custody_entry *e)
 		return true;
 	if (e->record) {
 		row = blob_slice(e->record);
-	} else if (copy_of(e, &s)) {
+	} else if (copy_of(e, &s) && !(s.flags & STANZA_SECRET)) {
 		str_reset(&c->scratch);
 		m = custody_record(e->origin_sid, e->origin_n, &s);
 		msg_stanza_put(&c->scratch, &m);
@@ -138,7 +140,7 @@ static void spooled(struct custody *c, struct custody_entry *e)
 	list_remove(&e->unsafe);
 	if (ep && ep->durable)
 		endpoint_dirty(c, ep);
-	if (parent) {
+	if (parent && !e->instead) {
 		e->parent = NULL;
 		answer_tie(e, parent);
 		custody_release(c, parent);

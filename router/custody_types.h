@@ -9,8 +9,10 @@
 #include "base/map.h"
 #include "router/custody.h"
 
-/* In origin_n of an answer: bit 63 = the final one; bits 48.. = which one of the others. */
+/* In origin_n of an answer: bit 63 = the final one; bit 62 = a copy for a bystander (of the stanza,
+ * or with bit 63 of its error); bits 32 to 61 = a mark of what one of the others says. */
 #define CUSTODY_FINAL_ANSWER (1ULL << 63)
+#define CUSTODY_COPY	     (1ULL << 62)
 
 enum delivery_state {
 	DELIVERY_WAITING, /* in the queue, not yet put on the link */
@@ -31,6 +33,7 @@ struct delivery {
 	uint64_t origin_n;
 	uint32_t len;
 	uint32_t paged; /* bytes that are on the shelf only; then len is 0 */
+	uint32_t room;	/* of pool_alloc() */
 	uint8_t state;
 	char record[]; /* the DELIVER record, of len bytes; 0 = announced by origin only, or paged
 			*/
@@ -154,16 +157,19 @@ struct custody_entry {
 	uint32_t pending; /* deliveries, answers and holds that are not done */
 	uint32_t bytes;
 	uint8_t how;
-	uint16_t answers;
 	uint8_t repeats; /* struct repeat that are waited for */
 	bool resent;	 /* by who held it when this router started: others may hold it too */
 	bool of_orphan;	 /* an origin in custody.orphans: counted in orphan_claims */
 	struct custody_entry *after; /* must not be noted before this one, which it answers */
+	struct copied *copied;	     /* who was given a copy (custody_copy), NULL = nobody */
+	struct answered *answered;   /* what was answered to whom, NULL = nothing yet */
 	struct list after_link;	     /* its list of those: */
 	struct list afters;
 	bool made;	 /* by the server itself */
 	bool counted;	 /* in its sender's endpoint.entries */
 	bool shelved;	 /* it has a row */
+	bool stored;	 /* in custody.stored */
+	bool instead;	 /* a copy that stands for what it is a copy of (custody_copy) */
 	bool from_shelf; /* it came from there when this router started */
 };
 
@@ -176,6 +182,7 @@ struct custody {
 	struct map64 endpoints; /* by sid */
 	struct map unnoted;	/* (origin_sid, origin_n) -> struct custody_entry: delivered, of
 				 * custody_originate(), and still kept by who gave it */
+	struct map stored;	/* the same of those that are stored and not settled yet */
 	struct map haves;	/* (origin_sid, origin_n) -> struct delivery, after a start */
 	struct list peers;
 	struct list detached; /* endpoints, by link_in_peer */
@@ -194,6 +201,7 @@ struct custody {
 	struct map64 fetch_by_id;
 	uint64_t fetch_id;
 	struct list spooling;	    /* entries whose row is on its way to the disk, in that order */
+	struct list unended;	    /* at the end: what session/ held, which is gone */
 	struct list unshelving;	    /* settled entries whose row is not yet gone from the disk */
 	uint64_t noted_synced;	    /* shelf_synced() when they were looked through */
 	bool note_again;	    /* something else has changed since */
@@ -225,6 +233,11 @@ void formers_forget(struct custody *c, const struct custody_peer *p);
 /* custody_delivery.c: e onto the queue of ep, or tied to what its cm announced. */
 void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		     const struct session_stanza *s);
+
+/* custody_have.c: what ep was announced to have of this origin; NULL also when nothing is restored.
+ */
+struct delivery *have_find(const struct custody *c, const struct endpoint *ep, uint64_t sid,
+			   uint64_t n);
 
 /* custody_delivery.c: d has ended well. */
 void delivery_done(struct custody *c, struct delivery *d);
@@ -294,11 +307,16 @@ void shelf_progress(struct custody *c);
  * it must be known as long as question may be asked again. */
 void answer_tie(struct custody_entry *answer, struct custody_entry *question);
 
+/* custody_own.c: a copy has ended, if it is one (custody_copy). */
+void copy_over(struct custody_entry *copy, struct custody_entry *of);
+
 /* custody_page.c */
 /* Number q, which came from the shelf, need not be in memory (again) before it can be delivered. */
 void page_loaded(struct custody *c, struct endpoint *ep, uint64_t q);
 void page_out(struct custody *c, struct endpoint *ep);
 void page_in(struct custody *c, struct endpoint *ep); /* what is next for ep */
+/* A STANZA or DELIVER record as a stanza, borrowed from it. */
+bool row_stanza(struct slice row, struct session_stanza *s);
 /* e, whose last delivery d is paged, is to be judged when its bytes are here; e stays pending. */
 void page_judge(struct custody *c, struct custody_entry *e, const struct delivery *d, uint64_t sid,
 		const char *reason);

@@ -5,6 +5,7 @@
 
 #include "base/blob.h"
 #include "base/check.h"
+#include "base/pool.h"
 #include "base/xmem.h"
 #include "ipc/link.h"
 #include "ipc/stanza_kinds.h"
@@ -185,9 +186,10 @@ void endpoint_unbound(struct custody *c, struct endpoint *ep)
 
 struct delivery *delivery_new(struct endpoint *ep, const char *record, size_t len)
 {
-	struct delivery *d = xmalloc(sizeof(*d) + len);
+	struct delivery *d = pool_alloc(sizeof(*d) + len);
 
 	memset(d, 0, sizeof(*d));
+	d->room = (uint32_t)(sizeof(*d) + len);
 	list_init(&d->link);
 	list_init(&d->refused);
 	d->endpoint = ep;
@@ -204,7 +206,7 @@ void delivery_free(struct custody *c, struct delivery *d)
 		have_remove(c, d);
 	list_remove(&d->link);
 	list_remove(&d->refused);
-	free(d);
+	pool_free(d, d->room);
 }
 
 void delivery_drop(struct custody *c, struct delivery *d)

@@ -8,6 +8,7 @@
 #include "proc/version.h"
 #include "router/router_types.h"
 #include "router/shelf.h"
+#include "router/trace.h"
 
 #define TICK_MS	      50
 #define DRAIN_DISK_MS 2000 /* a stop does not wait longer for the disk */
@@ -25,6 +26,7 @@ static void on_peer_up(void *arg, struct hub_peer *hp, bool fresh)
 		p->custody = custody_peer_add(r->custody, hub_peer_link(hp));
 	else if (hub_peer_roles(hp) == IPC_STORE)
 		store_ops_attach(r->store, hub_peer_link(hp));
+	router_trace_peer_up(r, p);
 }
 
 static void on_peer_dead(void *arg, struct hub_peer *hp)
@@ -34,6 +36,8 @@ static void on_peer_dead(void *arg, struct hub_peer *hp)
 
 	if (!p)
 		return;
+	router_trace_peer_dead(r, p);
+	router_remove_peer_dead(r, p);
 	barrier_forget(r, p);
 	resume_forget(r, p);
 	suspects_leave(r->suspects, hub_peer_link(hp), loop_now(r->loop));
@@ -71,24 +75,46 @@ static void on_undelivered(void *ctx, struct custody_entry *e, uint64_t sid,
 	session_undelivered(r->sessions, e, sid, s, reason, loop_now(r->loop));
 }
 
+/* The hook that follows does it. */
+static void on_flush(void *arg)
+{
+	struct router *r = arg;
+
+	r->flush_due = false;
+}
+
+static void flush_sessions(struct router *r)
+{
+	unsigned int ms = session_flush(r->sessions, loop_now(r->loop));
+
+	if (!ms || r->flush_due)
+		return;
+	r->flush_due = true;
+	loop_timer_set(r->flush, ms, 0);
+}
+
 static void on_turn(void *arg)
 {
 	struct router *r = arg;
 
 	custody_turn(r->custody);
+	flush_sessions(r);
 	shelf_flush(r);
 }
 
 /* Who hangs cannot tell; the one that waits for it does. */
-static void tell_silence(struct router *r)
+static void tell_trouble(struct router *r)
 {
 	const char *who = hub_silent(r->hub);
-	char *text = who ? xasprintf("%s does not answer: see its log and process", who) : NULL;
+	char *silent = who ? xasprintf("%s does not answer: see its log and process", who) : NULL;
+	const char *text = silent ? silent : session_alarm(r->sessions);
 
-	if (who || r->alarmed)
+	if (text ? !r->alarm || strcmp(text, r->alarm) != 0 : r->alarm != NULL) {
 		proc_alarm(r->proc, text);
-	r->alarmed = who != NULL;
-	free(text);
+		free(r->alarm);
+		r->alarm = text ? xstrdup(text) : NULL;
+	}
+	free(silent);
 }
 
 static void on_tick(void *arg)
@@ -99,12 +125,14 @@ static void on_tick(void *arg)
 	store_ops_tick(r->store, loop_now(r->loop));
 	suspects_check(r->suspects, loop_now(r->loop));
 	resume_check(r);
-	if (r->drain_until.us && (shelf_synced(r->shelf) == shelf_last(r->shelf) ||
+	if (r->drain_until.us && ((shelf_synced(r->shelf) == shelf_last(r->shelf) &&
+				   !session_archiving(r->sessions)) ||
 				  monotime_before(r->drain_until, loop_now(r->loop))))
 		proc_drained(r->proc);
 	if (++r->ticks % (1000 / TICK_MS) != 0)
 		return;
-	tell_silence(r);
+	tell_trouble(r);
+	router_trace_tick(r);
 	if (r->barrier)
 		return;
 	resume_expire(r);
@@ -131,6 +159,20 @@ static void configure(struct router *r)
 				  .resource_conflict = cfg->router_resource_conflict,
 				  .presence_grace_s = (unsigned int)cfg->router_presence_grace,
 				  .reconnect_grace_s = (unsigned int)cfg->router_reconnect_grace,
+				  .waiting_requests = (unsigned int)cfg->router_waiting_requests,
+				  .last_activity = cfg->router_last_activity,
+				  .change_password = cfg->registration_change_password,
+				  .remove_account = cfg->registration_remove,
+				  .addresses = {[ADDRESS_ABUSE] = (const char *const *)cfg->contact_abuse,
+						[ADDRESS_ADMIN] = (const char *const *)cfg->contact_admin,
+						[ADDRESS_FEEDBACK] = (const char *const *)cfg->contact_feedback,
+						[ADDRESS_SALES] = (const char *const *)cfg->contact_sales,
+						[ADDRESS_SECURITY] = (const char *const *)cfg->contact_security,
+						[ADDRESS_STATUS] = (const char *const *)cfg->contact_status,
+						[ADDRESS_SUPPORT] = (const char *const *)cfg->contact_support},
+				  .archive_default = cfg->archive_default,
+				  .archive_queue_bytes = (size_t)cfg->archive_queue_bytes,
+				  .archive_page_max = (unsigned int)cfg->archive_page_max,
 				  .software_name = "Roundhouse",
 				  .software_version = ROUNDHOUSE_VERSION,
 			  });
@@ -150,13 +192,16 @@ enum err router_init(struct proc *proc, void **state)
 	r->store = store_ops_new(hub_boot(r->hub));
 	configure(r);
 	list_init(&r->resumes);
+	list_init(&r->removals);
 	r->suspects = suspects_new();
 	barrier_start(r);
 	shelf_start(r);
 	r->turn = loop_hook_new(r->loop, on_turn, r);
+	r->flush = loop_timer_new(r->loop, on_flush, r);
 	r->tick = loop_timer_new(r->loop, on_tick, r);
 	loop_timer_set(r->tick, TICK_MS, TICK_MS);
 	*state = r;
+	proc_metrics(proc, router_add_stats, r);
 	proc_ready(proc, true);
 	return ERR_OK;
 }
@@ -176,19 +221,24 @@ void router_deinit(void *state)
 {
 	struct router *r = state;
 
+	traces_free(&r->traces);
 	custody_turn(r->custody);
 	shelf_flush(r);
 	loop_hook_free(&r->turn);
+	loop_timer_free(&r->flush);
 	loop_timer_free(&r->tick);
 	barrier_end(r);
 	resume_forget(r, NULL);
+	/* First of all: what waits for the datastore is not to be answered, nor to ask on, when it
+	 * hears that there is none any more. Its stanzas are unsettled and come again. */
+	session_free(&r->sessions);
 	store_ops_free(&r->store);
 	suspects_free(&r->suspects);
-	session_free(&r->sessions);
 	custody_free(&r->custody);
 	shelf_end(r);
 	route_table_free(&r->routes);
 	peers_free(r);
+	free(r->alarm);
 	hub_close(&r->hub);
 	free(r);
 }

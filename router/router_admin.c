@@ -53,10 +53,10 @@ static void stats_line(struct str *out, const char *process, struct slice stats)
 	str_adds(out, "}\n");
 }
 
-static void router_stats(struct router *r, struct str *out)
+void router_add_stats(void *arg, struct str *out)
 {
+	struct router *r = arg;
 	const struct custody_books *b = custody_books(r->custody);
-	struct str s = STR_INIT;
 	uint64_t in = b->accepted + b->announced + b->generated;
 	uint64_t done = b->held;
 	struct slice name;
@@ -64,7 +64,7 @@ static void router_stats(struct router *r, struct str *out)
 
 	for (int how = SETTLED_DELIVERED; how <= SETTLED_DISCARDED; how++)
 		done += b->settled[how];
-	str_addf(&s,
+	str_addf(out,
 		 "accepted=%llu announced=%llu generated=%llu delivered=%llu stored=%llu "
 		 "bounced=%llu consumed=%llu discarded=%llu held=%llu held_bytes=%llu "
 		 "queued_bytes=%llu paged_bytes=%llu repeats=%llu ",
@@ -78,8 +78,8 @@ static void router_stats(struct router *r, struct str *out)
 		 (unsigned long long)b->held_bytes, (unsigned long long)b->queued,
 		 (unsigned long long)b->paged, (unsigned long long)b->repeats);
 	while (custody_next_domain(r->custody, &it, &name, &queued))
-		str_addf(&s, "queued_bytes:%.*s=%zu ", SLICE_ARG(name), queued);
-	str_addf(&s,
+		str_addf(out, "queued_bytes:%.*s=%zu ", SLICE_ARG(name), queued);
+	str_addf(out,
 		 "difference=%llu sessions=%zu shelf_sessions=%zu shelf_behind=%llu "
 		 "shelf_bytes_behind=%zu store_pending=%zu store_suspects=%llu "
 		 "store_quarantined=%llu spoofs=%llu unknown_session=%llu",
@@ -90,8 +90,8 @@ static void router_stats(struct router *r, struct str *out)
 		 (unsigned long long)store_ops_books(r->store)->suspects,
 		 (unsigned long long)store_ops_books(r->store)->quarantined,
 		 (unsigned long long)r->spoofs, (unsigned long long)r->dropped);
-	stats_line(out, "router", str_slice(&s));
-	str_clear(&s);
+	str_addc(out, ' ');
+	session_add_stats(r->sessions, out);
 }
 
 static enum err stats(struct router *r, struct slice args, struct str *out)
@@ -99,9 +99,12 @@ static enum err stats(struct router *r, struct slice args, struct str *out)
 	const char *instance, *service;
 	struct hub_peer *hp;
 	size_t it = 0;
+	struct str own = STR_INIT;
 
 	(void)args;
-	router_stats(r, out);
+	router_add_stats(r, &own);
+	stats_line(out, "router", str_slice(&own));
+	str_clear(&own);
 	while (hub_next(r->hub, &it, &instance, &service, &hp))
 		if (hp && codec_role(slice_str(service)) != IPC_CLI)
 			stats_line(out, instance, hub_peer_stats(hp));
@@ -142,6 +145,12 @@ void router_admin(struct router *r, struct router_peer *p, const struct msg_admi
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (slice_is(m->command, commands[i].command))
 			e = commands[i].run(r, args, &out);
+	if (slice_is(m->command, "trace") &&
+	    (e = router_trace_start(r, p, m->req, args, &out)) == ERR_OK)
+		goto out; /* the trace answers for itself */
+	if (slice_is(m->command, "remove") && (e = router_remove(r, p, m->req, args)) == ERR_OK)
+		goto out; /* so does this */
 	reply(p, m->req, e, &out);
+out:
 	str_clear(&out);
 }

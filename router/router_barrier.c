@@ -267,8 +267,10 @@ void barrier_check(struct router *r, struct monotime now)
 		    (waited >= wait && missing(r, false, true) == 0))
 			lift(r, late);
 	}
+	/* A resend that waits for the datastore may still go to who has it. */
 	if (r->restoring && !r->barrier &&
-	    ((missing(r, true, false) == 0 && !session_catching_up(r->sessions)) ||
+	    ((missing(r, true, false) == 0 && r->undecided == 0 &&
+	      !session_catching_up(r->sessions)) ||
 	     waited > 60000)) {
 		r->restoring = false;
 		custody_restored(r->custody);

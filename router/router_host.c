@@ -1,6 +1,8 @@
 /*
  * router_host - what the session manager can do to the world (session/session.h, session_host).
  */
+#include <time.h>
+
 #include "base/log.h"
 #include "ipc/link.h"
 #include "ipc/stanza_kinds.h"
@@ -27,6 +29,8 @@ static void host_deliver(void *ctx, struct custody_entry *e, uint64_t sid,
 	struct router *r = ctx;
 	struct endpoint *ep = open_endpoint(r, sid);
 
+	if (ep && r->traces)
+		router_trace_stanza(r, "out", ep, s);
 	if (ep)
 		custody_deliver(r->custody, e, ep, s);
 	else
@@ -39,8 +43,30 @@ static void host_answer(void *ctx, struct custody_entry *e, uint64_t sid,
 	struct router *r = ctx;
 	struct endpoint *ep = open_endpoint(r, sid);
 
+	if (ep && r->traces)
+		router_trace_stanza(r, "out", ep, s);
 	if (ep)
 		custody_answer(r->custody, e, ep, s);
+}
+
+static void host_copy(void *ctx, struct custody_entry *e, uint64_t sid,
+		      const struct session_stanza *s, bool instead)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (ep && r->traces)
+		router_trace_stanza(r, "out", ep, s);
+	if (ep)
+		custody_copy(r->custody, e, ep, s, instead);
+}
+
+static bool host_had_copy(void *ctx, const struct custody_entry *e, uint64_t sid)
+{
+	struct router *r = ctx;
+	const struct endpoint *ep = open_endpoint(r, sid);
+
+	return ep && custody_had_copy(r->custody, e, ep);
 }
 
 static bool host_had(void *ctx, const struct custody_entry *e, uint64_t sid)
@@ -51,14 +77,20 @@ static bool host_had(void *ctx, const struct custody_entry *e, uint64_t sid)
 
 static void host_conclude(void *ctx, struct custody_entry *e, uint8_t how, const char *rule)
 {
-	(void)ctx;
-	custody_conclude(e, how);
+	struct router *r = ctx;
+
+	if (how == SETTLED_STORED)
+		custody_stored(r->custody, e);
+	else
+		custody_conclude(e, how);
 	log_debug("-", "event=concluded how=%d rule=\"%s\"", how, rule ? rule : "");
 }
 
 static void host_hold(void *ctx, struct custody_entry *e)
 {
-	(void)ctx;
+	struct router *r = ctx;
+
+	r->undecided += custody_entry_is_resent(e);
 	custody_hold(e);
 }
 
@@ -66,6 +98,7 @@ static void host_release(void *ctx, struct custody_entry *e)
 {
 	struct router *r = ctx;
 
+	r->undecided -= custody_entry_is_resent(e);
 	custody_release(r->custody, e);
 }
 
@@ -132,6 +165,15 @@ static void host_store(void *ctx, struct slice body, uint32_t deadline_ms,
 	store_ops_ask(r->store, body, deadline_ms, done, arg, loop_now(r->loop));
 }
 
+static uint64_t host_wall_ms(void *ctx)
+{
+	struct timespec ts;
+
+	(void)ctx;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 static uint64_t host_route(void *ctx, struct slice domain)
 {
 	struct router *r = ctx;
@@ -144,6 +186,12 @@ static void host_origin(void *ctx, const struct custody_entry *e, uint64_t *sid,
 	(void)ctx;
 	*sid = custody_entry_sender(e);
 	*n = custody_entry_number(e);
+}
+
+static bool host_repeated(void *ctx, const struct custody_entry *e)
+{
+	(void)ctx;
+	return custody_entry_is_resent(e);
 }
 
 static void host_noted(void *ctx, uint64_t origin_sid, uint64_t origin_n)
@@ -162,6 +210,8 @@ static uint64_t host_originate(void *ctx, uint64_t sid, uint64_t origin_sid, uin
 
 	if (!ep)
 		return 0;
+	if (r->traces)
+		router_trace_stanza(r, "out", ep, s);
 	custody_originate(r->custody, ep, origin_sid, origin_n, s, settled, arg);
 	return sid;
 }
@@ -182,6 +232,8 @@ static void host_lost_over(void *ctx, uint64_t sid)
 const struct session_host router_host = {
 	.deliver = host_deliver,
 	.answer = host_answer,
+	.copy = host_copy,
+	.had_copy = host_had_copy,
 	.had = host_had,
 	.conclude = host_conclude,
 	.hold = host_hold,
@@ -191,8 +243,10 @@ const struct session_host router_host = {
 	.close = host_close,
 	.blob = host_blob,
 	.store = host_store,
+	.wall_ms = host_wall_ms,
 	.route = host_route,
 	.origin = host_origin,
+	.repeated = host_repeated,
 	.originate = host_originate,
 	.noted = host_noted,
 	.lost = host_lost,

@@ -310,6 +310,8 @@ static bool route_onward(struct router *r, struct custody_entry *e, struct slice
 		return false;
 	s = custody_stanza(m);
 	s.from = from;
+	if (r->traces)
+		router_trace_stanza(r, "out", ep, &s);
 	custody_deliver(r->custody, e, ep, &s);
 	return true;
 }
@@ -333,6 +335,15 @@ static bool was_answered(struct router *r, struct custody_entry *e, struct endpo
 	return answered == ANSWERED || (answered == ANSWERED_AGAIN && answer_again(r, e, m));
 }
 
+static void trace_in(struct router *r, const struct endpoint *ep, struct slice from,
+		     const struct msg_stanza *m)
+{
+	struct session_stanza s = custody_stanza(m);
+
+	s.from = from;
+	router_trace_stanza(r, "in", ep, &s);
+}
+
 /* ep is NULL for a stanza of the shelf whose session is over. */
 static void handle_stanza(struct router *r, struct endpoint *ep, struct custody_entry *e,
 			  const struct msg_stanza *m)
@@ -340,13 +351,19 @@ static void handle_stanza(struct router *r, struct endpoint *ep, struct custody_
 	bool client = ep && endpoint_kind(ep) == SESSION_CLIENT;
 	struct slice from = client ? endpoint_jid(ep) : m->from;
 	struct monotime now = loop_now(r->loop);
+	bool delivered;
 
 	if (r->abort_id && slice_is(m->id, r->abort_id))
 		abort();
-	if (custody_was_delivered(r->custody, e) || was_answered(r, e, ep, m))
+	if (r->traces)
+		trace_in(r, ep, from, m);
+	if ((delivered = custody_was_delivered(r->custody, e)) || was_answered(r, e, ep, m)) {
+		session_copies(r->sessions, m->sid, from, e, m, delivered, now);
+		custody_keep(e, m, from);
 		return;
-	if (m->to.len && route_onward(r, e, from, m))
-		; /* a domain of another service */
+	}
+	if (!client && m->to.len && route_onward(r, e, from, m))
+		; /* from one service to another */
 	else if (!client || endpoint_ended(ep))
 		session_stanza_from(r->sessions, from, e, m, now);
 	else
@@ -563,6 +580,16 @@ static void on_admin(struct router *r, struct router_peer *p, struct slice body)
 		router_admin(r, p, &m);
 }
 
+static void on_traced(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_traced m;
+
+	if (msg_traced_get(body, &m) != ERR_OK)
+		bad_record(p, "TRACED");
+	else
+		router_trace_traced(r, p, &m);
+}
+
 static record_fn *const handlers[] = {
 	[MSG_ANNOUNCE] = on_announce,
 	[MSG_ANNOUNCE_HAVE] = on_announce_have,
@@ -581,6 +608,7 @@ static record_fn *const handlers[] = {
 	[MSG_STORE] = on_store,
 	[MSG_STORED] = on_stored,
 	[MSG_ADMIN] = on_admin,
+	[MSG_TRACED] = on_traced,
 };
 
 void router_record(struct router *r, struct router_peer *p, uint16_t type, struct slice body)

@@ -17,6 +17,7 @@
 
 struct loop_hook;
 struct loop_timer;
+struct traces;
 
 /* What hangs on a hub_peer. */
 struct router_peer {
@@ -38,6 +39,8 @@ struct router {
 	struct shelf *shelf;
 	struct loop_hook *turn;
 	struct loop_timer *tick;
+	struct loop_timer *flush; /* session_flush() is due */
+	bool flush_due;
 
 	/* A starting router takes announcements only (CUSTODY 5). */
 	bool barrier;
@@ -47,14 +50,18 @@ struct router {
 	bool shelf_failed;
 	unsigned int fetching; /* rows that were asked for */
 	struct monotime fetch_retry;
-	bool told_all;	/* the supervisor has said who is alive */
-	bool restoring; /* until every resend is in */
+	bool told_all;	  /* the supervisor has said who is alive */
+	bool restoring;	  /* until every resend is in, and has been judged: */
+	size_t undecided; /* holds of session/ on resends */
 	struct monotime started;
 	struct list resumes; /* RESUME requests that wait (router_resume.c) */
-	bool alarmed;
+	char *alarm;	     /* as it was told; NULL = none */
 	unsigned int ticks;
 	struct monotime drain_until; /* 0 = it is not told to stop */
 	struct list waiting;	     /* records kept until the barrier is over, in order */
+
+	struct list removals;  /* `xmpp user del` under way (router_remove.c) */
+	struct traces *traces; /* NULL: nobody traces (router_trace.c) */
 
 	const char *abort_id; /* tests: the stanza with this id kills the router (CUSTODY 11) */
 	uint64_t spoofs;
@@ -117,7 +124,23 @@ void barrier_end(struct router *r);
 /* router_host.c: what session/ can do to the world. */
 extern const struct session_host router_host;
 
+/* router_remove.c: ERR_OK: answered later. */
+enum err router_remove(struct router *r, struct router_peer *p, uint64_t req, struct slice jid);
+void router_remove_peer_dead(struct router *r, const struct router_peer *p);
+
+/* router_trace.c: `xmpp trace` (router/trace.h). */
+enum err router_trace_start(struct router *r, struct router_peer *p, uint64_t req,
+			    struct slice args, struct str *why);
+void router_trace_tick(struct router *r);
+void router_trace_peer_up(struct router *r, struct router_peer *p);
+void router_trace_peer_dead(struct router *r, const struct router_peer *p);
+void router_trace_traced(struct router *r, const struct router_peer *p, const struct msg_traced *m);
+/* Only with r->traces: ep may be NULL. */
+void router_trace_stanza(struct router *r, const char *dir, const struct endpoint *ep,
+			 const struct session_stanza *s);
+
 /* router_admin.c */
+void router_add_stats(void *arg, struct str *out); /* "key=value ..." of the router itself */
 void router_admin(struct router *r, struct router_peer *p, const struct msg_admin *m);
 
 #endif

@@ -210,6 +210,8 @@ static void keep_bytes(struct store_ops *s, const struct op *o)
 		 (unsigned long long)o->id[1], codec_name(op_type(o)), bytes.len);
 	if (bytes.len > BYTES_MAX)
 		bytes.len = BYTES_MAX;
+	if (op_type(o) == MSG_DB_ACCOUNT_PASSWORD)
+		bytes = SLICE_NONE; /* never on disk */
 	msg_db_quarantine_put(&body, &(struct msg_db_quarantine){str_slice(&about), bytes});
 	store_ops_ask(s, str_slice(&body), STORE_OPS_FOREVER, NULL, NULL, (struct monotime){0});
 	str_clear(&about);
@@ -259,6 +261,8 @@ static struct op *op_add(struct store_ops *s, uint64_t boot, uint64_t n, struct 
 				 : DEADLINE_MAX_MS;
 	o->deadline = monotime_add_ms(now, o->deadline_ms);
 	o->body = blob_new(body.data, body.len);
+	if (op_type(o) == MSG_DB_ACCOUNT_PASSWORD)
+		blob_set_secret(o->body);
 	map_put(&s->by_id, op_key(o->id), o);
 	list_append(&s->ops, &o->link);
 	return o;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/blob.h"
 #include "base/slice.h"
 #include "base/str.h"
 
@@ -22,14 +23,32 @@ struct session_manager;
 #define CONTACT_TO	1
 #define CONTACT_FROM	2
 #define CONTACT_PENDING 4
+#define CONTACT_ASKED	8 /* he has asked and has no answer yet */
+
+/* What is known of whom the user has blocked (XEP-0191): see blocking.h. */
+enum blocking_state {
+	BLOCKING_UNKNOWN = 0,
+	BLOCKING_NONE,
+	BLOCKING_SOME,
+};
 
 struct contacts {
 	bool known;
-	struct str list; /* packed: U8 bits, STR bare JID; only entries with a bit */
+	uint8_t blocking;    /* enum blocking_state; not forgotten with the rest */
+	bool blocking_doubt; /* what sessions brought from an earlier router differs */
+	/* Packed: U8 bits, STR bare JID, with CONTACT_PENDING BYTES request (struct
+	 * db_roster_item); only entries with a bit. */
+	struct str list;
+	struct blob *blocked; /* packed STR each; NULL = none */
 };
 
 void contacts_load(struct contacts *c, const struct msg_db_roster *roster);
 void contacts_forget(struct contacts *c); /* unknown again */
+void contacts_clear(struct contacts *c);  /* frees everything */
+
+/* Whom the user has blocked. */
+void contacts_block(struct contacts *c, struct slice packed);
+void contacts_doubt(struct contacts *c); /* that is unknown until it is read */
 
 /* One item changed (item->subscription and pending_in count); removed: it is gone. */
 void contacts_change(struct contacts *c, const struct db_roster_item *item, bool removed);
@@ -43,6 +62,9 @@ static inline struct slice contacts_all(const struct contacts *c)
 	return str_slice(&c->list);
 }
 bool contacts_next(struct slice *left, uint8_t *bits, struct slice *jid);
+/* The same; request is empty without CONTACT_PENDING. */
+bool contacts_next_request(struct slice *left, uint8_t *bits, struct slice *jid,
+			   struct slice *request);
 
 /* The same for the online user with this bare JID; nothing happens when there is none. */
 void contacts_changed(struct session_manager *m, struct slice bare,

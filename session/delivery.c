@@ -1,7 +1,11 @@
 #include "session/delivery.h"
 
 #include "ipc/stanza_kinds.h"
+#include "session/archive.h"
+#include "session/blocking.h"
+#include "session/carbons.h"
 #include "session/iq.h"
+#include "session/last_activity.h"
 #include "session/offline.h"
 #include "session/registry.h"
 #include "session/reply.h"
@@ -135,40 +139,71 @@ static void copies(const struct inbound *in, const struct user *u, int priority,
 		   const char *rule)
 {
 	const struct session_host *host = &in->m->host;
-	unsigned int given = 0;
+	unsigned int given = 0, seen = 0;
 
 	for (struct session *s = user_first(u); s; s = user_after(s)) {
 		if (!takes(s, except) || s->priority < priority)
 			continue;
 		if (except && host->had && host->had(in->m->ctx, in->e, s->sid))
 			continue;
+		/* It was for a resource that is gone, and this one has seen it. */
+		if (carbons_instead(in, s)) {
+			seen++;
+			continue;
+		}
 		manager_deliver(in->m, in->e, s->sid, &in->s);
 		given++;
 	}
-	if (given == 0)
+	if (given == 0 && seen)
+		reply_delivered(in, "xep0280-7 the copy of a message");
+	else if (given == 0)
 		reply_drop(in, rule);
 }
 
 /* What is not to be kept is refused: RFC 6121 8.5.2.2.1; also what a session refused that is still
  * there: it would get it at its next login, after all that is sent to it until then. */
-static void store_offline(const struct inbound *in, uint64_t except, const char *reason,
+static bool store_offline(const struct inbound *in, uint64_t except, const char *reason,
 			  const char *rule)
 {
 	const struct session *refused = except ? registry_sid(in->m, except) : NULL;
+	bool stored = !(refused && registry_takes(refused)) && offline_store(in, rule);
 
-	if ((refused && registry_takes(refused)) || !offline_store(in, rule))
+	if (!stored)
 		reply_error(in, stanza_error_find(slice_str(reason)), NULL, rule);
+	return stored;
 }
 
-static void apply(const struct inbound *in, enum address address, uint64_t except,
-		  const char *reason)
+/* XEP-0334 4.4: what says that it is worth keeping is kept, whatever its type; for a headline that
+ * makes a difference. */
+static enum action action_of(const struct inbound *in, const struct rule *r, bool audience)
+{
+	bool keep = (in->s.flags & STANZA_STORE) && !(in->s.flags & STANZA_NO_STORE);
+
+	return in->s.type == TYPE_HEADLINE && keep && !audience ? TO_STORE : r->action;
+}
+
+/* Those who are not given it see it all the same, if they want to (XEP-0280 section 7); but not
+ * what goes back to its sender. Judged again, the copies have been made. */
+static void bystanders(const struct inbound *in, const struct user *u, enum action a, bool stored)
+{
+	if (a == TO_BEST || a == TO_ALL || (a == TO_NOTHING && in->s.type == TYPE_ERROR))
+		carbons_received(in, u, false);
+	else if (stored)
+		carbons_received(in, u, true);
+}
+
+static void apply(struct inbound *in, enum address address, uint64_t except, const char *reason)
 {
 	const struct user *u = registry_user(in->m, in->s.to);
 	int best = best_priority(u, except);
 	const struct rule *r = &rules[address][best >= 0 ? AUDIENCE_SOME : AUDIENCE_NONE]
 				     [message_type(in->s.type)];
+	enum action action = action_of(in, r, best >= 0);
+	bool stored = false;
 
-	switch (r->action) {
+	if (action <= TO_STORE)
+		archive_message(in, except != 0);
+	switch (action) {
 	case TO_BEST:
 		copies(in, u, best, except, r->name);
 		break;
@@ -176,7 +211,7 @@ static void apply(const struct inbound *in, enum address address, uint64_t excep
 		copies(in, u, 0, except, r->name);
 		break;
 	case TO_STORE:
-		store_offline(in, except, reason, r->name);
+		stored = store_offline(in, except, reason, r->name);
 		break;
 	case TO_ERROR:
 		reply_error(in, stanza_error_find(slice_str(reason)), NULL, r->name);
@@ -185,14 +220,18 @@ static void apply(const struct inbound *in, enum address address, uint64_t excep
 		reply_drop(in, r->name);
 		break;
 	}
+	if (carbons_wanted(u) && !except)
+		bystanders(in, u, action, stored);
 }
 
 bool delivery_remote(struct inbound *in)
 {
 	uint64_t sid = manager_route(in->m, jid_text_domain(in->s.to));
 
-	if (sid)
+	if (sid) {
+		archive_message(in, false);
 		manager_deliver(in->m, in->e, sid, &in->s);
+	}
 	return sid != 0;
 }
 
@@ -203,13 +242,39 @@ static void no_such_server(struct inbound *in)
 		    "rfc6120-10.4 no such server");
 }
 
-void delivery_message(struct inbound *in)
+/* To a local account, which may exist or not. */
+static void message_to_account(struct inbound *in)
 {
+	const struct user *u = registry_user(in->m, in->s.to);
 	struct session *match;
 
+	/* Without a session the datastore knows whom he has blocked: offline_store(). */
+	if (u && !blocking_free(&u->contacts) && blocking_in(in, message_to_account))
+		return;
+	if (offline_defer(in))
+		return;
+	if (jid_text_resource(in->s.to).len == 0) {
+		apply(in, ADDRESS_BARE, 0, "service-unavailable");
+		return;
+	}
+	match = registry_resource(u, jid_text_resource(in->s.to));
+	if (!match) {
+		apply(in, ADDRESS_FULL, 0, "service-unavailable");
+		return;
+	}
+	archive_message(in, false);
+	manager_deliver(in->m, in->e, match->sid, &in->s);
+	if (carbons_wanted(match->user))
+		carbons_received(in, match->user, false);
+}
+
+void delivery_message(struct inbound *in)
+{
 	/* RFC 6120 10.3.1: a message without 'to' is for the sender's own account. */
 	if (in->s.to.len == 0 && in->sender)
 		in->s.to = in->sender->user->bare;
+	if (!in->sender || carbons_wanted(in->sender->user))
+		carbons_sent(in);
 	if (!session_is_local(in->m, jid_text_domain(in->s.to))) {
 		if (!delivery_remote(in))
 			no_such_server(in);
@@ -223,17 +288,25 @@ void delivery_message(struct inbound *in)
 				    "message to the server");
 		return;
 	}
-	if (offline_defer(in))
-		return;
-	if (jid_text_resource(in->s.to).len == 0) {
-		apply(in, ADDRESS_BARE, 0, "service-unavailable");
-		return;
-	}
-	match = registry_full(in->m, in->s.to);
-	if (match)
-		manager_deliver(in->m, in->e, match->sid, &in->s);
-	else
-		apply(in, ADDRESS_FULL, 0, "service-unavailable");
+	message_to_account(in);
+}
+
+/* What the server answers for the account of somebody else. */
+static void iq_to_account(struct inbound *in)
+{
+	iq_handle(in, IQ_OTHER);
+}
+
+/* Somebody who is blocked shall not learn from the answers whether the user is there: so a user
+ * who is not is looked up as well. */
+static void iq_to_account_if_allowed(struct inbound *in)
+{
+	const struct user *u = registry_user(in->m, in->s.to);
+
+	if (u && blocking_free(&u->contacts))
+		iq_to_account(in);
+	else if (!blocking_in(in, iq_to_account))
+		iq_to_account(in);
 }
 
 /* RFC 6121 8.5.3: to one resource, or an error if it wants an answer. */
@@ -241,6 +314,10 @@ static void iq_to_resource(struct inbound *in)
 {
 	struct session *match = registry_full(in->m, in->s.to);
 
+	if (match && !blocking_free(&match->user->contacts) && blocking_in(in, iq_to_resource))
+		return;
+	if (match && last_activity_to_resource(in, match))
+		return;
 	if (match)
 		manager_deliver(in->m, in->e, match->sid, &in->s);
 	else
@@ -269,7 +346,7 @@ void delivery_iq(struct inbound *in)
 	if (jid_text_local(in->s.to).len == 0)
 		iq_handle(in, jid_text_resource(in->s.to).len ? IQ_OTHER : IQ_SERVER);
 	else if (jid_text_resource(in->s.to).len == 0)
-		iq_handle(in, IQ_OTHER);
+		iq_to_account_if_allowed(in);
 	else
 		iq_to_resource(in);
 }

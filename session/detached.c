@@ -91,6 +91,8 @@ void session_tick(struct session_manager *m, struct monotime now)
 	struct session *s;
 
 	m->now = now;
+	if (!m->started.us)
+		m->started = now;
 	for (unsigned int i = 0; i < DUE_PER_TICK && (s = due_take(&m->due, now)) != NULL; i++) {
 		if (s->lost)
 			lost_end(m, s);

@@ -1,20 +1,23 @@
 #include "session/iq.h"
 
-#include "base/str.h"
 #include "ipc/stanza_kinds.h"
-#include "session/registry.h"
+#include "session/account.h"
+#include "session/archive_prefs.h"
+#include "session/archive_query.h"
+#include "session/blocking_change.h"
+#include "session/carbons.h"
+#include "session/disco.h"
+#include "session/last_activity.h"
+#include "session/private_data.h"
 #include "session/reply.h"
 #include "session/roster.h"
-#include "xmpp/jid.h"
+#include "session/server_info.h"
+#include "session/vcard.h"
 #include "xmpp/ns.h"
-#include "xmpp/xml_out.h"
 #include "xmpp/xml_tree.h"
 
 #define GET 1
 #define SET 2
-
-/* XEP-0160 section 4: a feature without a namespace. */
-#define FEATURE_OFFLINE "msgoffline"
 
 struct handler {
 	const char *ns, *name;
@@ -22,100 +25,6 @@ struct handler {
 	uint8_t where; /* enum iq_where, as a set */
 	void (*handle)(struct inbound *in, const struct xml_node *payload);
 };
-
-static const char *const server_features[] = {NS_DISCO_INFO, NS_DISCO_ITEMS,  NS_PING, NS_VERSION,
-					      NS_ROSTER,     FEATURE_OFFLINE, NULL};
-static const char *const account_features[] = {NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING, NULL};
-
-/* XEP-0030 3.2: no nodes here, neither at the server nor at accounts. */
-static bool refuse_node(struct inbound *in, const struct xml_node *payload)
-{
-	const char *node = xml_attr(payload, "node");
-
-	if (!node || !*node)
-		return false;
-	reply_error(in, STANZA_ERROR_ITEM_NOT_FOUND, NULL, "xep0030-3.2 no such node");
-	return true;
-}
-
-static void disco_info(struct inbound *in, const char *category, const char *type, const char *name,
-		       const char *const *features)
-{
-	struct str out = STR_INIT;
-
-	str_adds(&out, "<query xmlns='" NS_DISCO_INFO "'><identity");
-	xml_out_attr(&out, "category", slice_str(category));
-	xml_out_attr(&out, "type", slice_str(type));
-	xml_out_attr(&out, "name", slice_str(name));
-	str_adds(&out, "/>");
-	for (; *features; features++) {
-		str_adds(&out, "<feature");
-		xml_out_attr(&out, "var", slice_str(*features));
-		str_adds(&out, "/>");
-	}
-	str_adds(&out, "</query>");
-	reply_result(in, str_slice(&out), "xep0030 info");
-	str_clear(&out);
-}
-
-static void server_info(struct inbound *in, const struct xml_node *payload)
-{
-	if (!refuse_node(in, payload))
-		disco_info(in, "server", "im", in->m->software_name, server_features);
-}
-
-static void account_info(struct inbound *in, const struct xml_node *payload)
-{
-	if (!refuse_node(in, payload))
-		disco_info(in, "account", "registered", NULL, account_features);
-}
-
-/* The bus has no list of the domains behind it that could be asked: nothing to name. */
-static void server_items(struct inbound *in, const struct xml_node *payload)
-{
-	if (!refuse_node(in, payload))
-		reply_result(in, slice_str("<query xmlns='" NS_DISCO_ITEMS "'/>"), "xep0030 items");
-}
-
-/* XEP-0030 section 8: the available resources, for those who see the presence: the user. */
-static void account_items(struct inbound *in, const struct xml_node *payload)
-{
-	struct str out = STR_INIT;
-
-	if (refuse_node(in, payload))
-		return;
-	str_adds(&out, "<query xmlns='" NS_DISCO_ITEMS "'>");
-	for (struct session *s = user_first(in->sender->user); s; s = user_after(s)) {
-		if (!registry_shown(s))
-			continue;
-		str_adds(&out, "<item");
-		xml_out_attr(&out, "jid", s->full);
-		str_adds(&out, "/>");
-	}
-	str_adds(&out, "</query>");
-	reply_result(in, str_slice(&out), "xep0030 items");
-	str_clear(&out);
-}
-
-static void ping(struct inbound *in, const struct xml_node *payload)
-{
-	(void)payload;
-	reply_result(in, SLICE_NONE, "xep0199 ping");
-}
-
-static void version(struct inbound *in, const struct xml_node *payload)
-{
-	struct str out = STR_INIT;
-
-	(void)payload;
-	str_adds(&out, "<query xmlns='" NS_VERSION "'><name>");
-	xml_out_text(&out, slice_str(in->m->software_name));
-	str_adds(&out, "</name><version>");
-	xml_out_text(&out, slice_str(in->m->software_version));
-	str_adds(&out, "</version></query>");
-	reply_result(in, str_slice(&out), "xep0092 version");
-	str_clear(&out);
-}
 
 /* RFC 3921 section 3: binding has established the session already. */
 static void rfc3921_session(struct inbound *in, const struct xml_node *payload)
@@ -132,17 +41,46 @@ static void foreign_roster(struct inbound *in, const struct xml_node *payload)
 		    "rfc6121-2.3.3 roster of somebody else");
 }
 
+/* What is answered; disco.c says so to those who ask. */
 static const struct handler handlers[] = {
-	{NS_DISCO_INFO, "query", GET, IQ_SERVER, server_info},
-	{NS_DISCO_INFO, "query", GET, IQ_OWN, account_info},
-	{NS_DISCO_ITEMS, "query", GET, IQ_SERVER, server_items},
-	{NS_DISCO_ITEMS, "query", GET, IQ_OWN, account_items},
-	{NS_PING, "ping", GET, IQ_SERVER | IQ_OWN, ping},
-	{NS_VERSION, "query", GET, IQ_SERVER, version},
+	{NS_DISCO_INFO, "query", GET, IQ_SERVER, disco_server_info},
+	{NS_DISCO_INFO, "query", GET, IQ_OWN | IQ_OTHER, disco_account_info},
+	{NS_DISCO_ITEMS, "query", GET, IQ_SERVER, disco_server_items},
+	{NS_DISCO_ITEMS, "query", GET, IQ_OWN | IQ_OTHER, disco_account_items},
+	{NS_PING, "ping", GET, IQ_SERVER | IQ_OWN, server_info_ping},
+	{NS_VERSION, "query", GET, IQ_SERVER, server_info_version},
+	{NS_TIME, "time", GET, IQ_SERVER, server_info_time},
+	{NS_LAST, "query", GET, IQ_SERVER, last_activity_server},
+	{NS_LAST, "query", GET, IQ_OWN | IQ_OTHER, last_activity_account},
+	{NS_VCARD, "vCard", GET, IQ_OWN, vcard_get},
+	{NS_VCARD, "vCard", SET, IQ_OWN, vcard_set},
+	{NS_VCARD, "vCard", GET, IQ_OTHER, vcard_get_other},
+	{NS_VCARD, "vCard", SET, IQ_OTHER | IQ_SERVER, vcard_set_other},
+	{NS_VCARD, "vCard", GET, IQ_SERVER, vcard_get_server},
+	{NS_PRIVATE, "query", GET, IQ_OWN, private_data_get},
+	{NS_PRIVATE, "query", SET, IQ_OWN, private_data_set},
+	{NS_PRIVATE, "query", GET | SET, IQ_OTHER | IQ_SERVER, private_data_other},
+	{NS_REGISTER, "query", GET, IQ_OWN | IQ_SERVER, account_get},
+	{NS_REGISTER, "query", SET, IQ_OWN | IQ_SERVER, account_set},
+	{NS_BLOCKING, "blocklist", GET, IQ_OWN, blocking_list},
+	{NS_BLOCKING, "block", SET, IQ_OWN, blocking_block},
+	{NS_BLOCKING, "unblock", SET, IQ_OWN, blocking_unblock},
 	{NS_ROSTER, "query", GET, IQ_OWN, roster_get},
 	{NS_ROSTER, "query", SET, IQ_OWN, roster_set},
 	{NS_ROSTER, "query", GET | SET, IQ_OTHER, foreign_roster},
+	{NS_MAM, "query", GET, IQ_OWN, archive_query_fields},
+	{NS_MAM, "query", SET, IQ_OWN, archive_query_run},
+	{NS_MAM, "metadata", GET, IQ_OWN, archive_query_metadata},
+	{NS_MAM, "prefs", GET, IQ_OWN, archive_prefs_get},
+	{NS_MAM, "prefs", SET, IQ_OWN, archive_prefs_set},
+	{NS_MAM, "query", GET | SET, IQ_OTHER, archive_query_foreign},
+	{NS_MAM, "metadata", GET, IQ_OTHER, archive_query_foreign},
+	{NS_MAM, "prefs", GET | SET, IQ_OTHER, archive_query_foreign},
 	{NS_SESSION, "session", SET, IQ_SERVER | IQ_OWN, rfc3921_session},
+	{NS_CARBONS, "enable", SET, IQ_OWN, carbons_enable},
+	{NS_CARBONS, "disable", SET, IQ_OWN, carbons_disable},
+	{NS_CARBONS, "enable", SET, IQ_OTHER, carbons_foreign},
+	{NS_CARBONS, "disable", SET, IQ_OTHER, carbons_foreign},
 };
 
 static const struct handler *handler_find(const struct xml_node *payload, uint8_t type,

@@ -15,9 +15,11 @@
 #include "base/map.h"
 #include "base/monotime.h"
 #include "base/slice.h"
+#include "base/str.h"
 #include "session/due.h"
 #include "session/session.h"
 
+struct archive;
 struct session;
 
 enum resource_conflict { CONFLICT_REPLACE, CONFLICT_REJECT, CONFLICT_RENAME };
@@ -42,6 +44,14 @@ struct session_manager {
 	struct list
 		offline_jobs; /* all requests for them, so that they can be orphaned at the end */
 	uint64_t pushes;      /* numbers the ids of roster pushes */
+	struct list data_jobs, notes, removals; /* under way, so that they can be orphaned */
+	unsigned int data_waiting, data_max;	/* how many of these there are and may be */
+	bool data_full, notes_full;		/* and that it was told */
+	unsigned int notes_waiting;
+	bool last_activity, change_password, remove_account;
+	struct monotime started; /* the first tick */
+	struct archive *archive;
+	struct str address_form; /* XEP-0157, as it stands in disco#info */
 };
 
 /* One stanza while it is handled. s is a copy of the envelope; its slices are the caller's. */
@@ -55,6 +65,16 @@ struct inbound {
 
 /* Is the stanza addressed to the sender's own account (by bare JID or without 'to')? */
 bool inbound_is_own(const struct inbound *in);
+
+/* The time of day: ms since 1970. */
+static inline uint64_t manager_wall_ms(const struct session_manager *m)
+{
+	return m->host.wall_ms ? m->host.wall_ms(m->ctx) : 0;
+}
+
+/* Ends all sessions of user bare but one (0 = none) with this stream error, lost ones as well. */
+void manager_end_user(struct session_manager *m, struct slice bare, uint64_t except,
+		      const char *condition, const char *text);
 
 /* Deliveries, shared by everybody. */
 static inline void manager_deliver(struct session_manager *m, struct custody_entry *e, uint64_t sid,

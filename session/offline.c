@@ -11,6 +11,8 @@
 #include "session/registry.h"
 #include "session/reply.h"
 #include "xmpp/jid.h"
+#include "xmpp/ns.h"
+#include "xmpp/stanza.h"
 
 struct offline_waiting {
 	struct list link;
@@ -77,6 +79,37 @@ bool offline_job_answered(struct offline_job *j, enum err status)
 	return false;
 }
 
+/* What nobody misses who was not there: chat states (XEP-0160 section 3), and what goes with them.
+ */
+static bool is_fleeting(const struct stanza_child *c)
+{
+	switch (c->ns) {
+	case NS_ID_CHATSTATES:
+	case NS_ID_HINTS:
+	case NS_ID_CARBONS:
+	case NS_ID_STANZA_ID:
+	case NS_ID_CAPS:
+	case NS_ID_DELAY:
+		return true;
+	case NS_ID_CONTENT:
+		return c->name == NAME_ID_THREAD;
+	default:
+		return false;
+	}
+}
+
+static bool says_something(const struct session_stanza *s)
+{
+	struct slice index = s->children;
+	struct stanza_child c;
+
+	while (stanza_child_get(&index, &c)) {
+		if (!is_fleeting(&c))
+			return true;
+	}
+	return false;
+}
+
 /* XEP-0160 section 3, XEP-0334: what says something, unless it says not to be kept. */
 static bool worth_keeping(const struct inbound *in)
 {
@@ -86,7 +119,7 @@ static bool worth_keeping(const struct inbound *in)
 		return false;
 	if (in->s.flags & STANZA_NO_STORE)
 		return false;
-	return in->s.flags & (STANZA_HAS_BODY | STANZA_STORE);
+	return (in->s.flags & (STANZA_HAS_BODY | STANZA_STORE)) || says_something(&in->s);
 }
 
 /* There may be somebody now who takes messages. */
@@ -101,15 +134,15 @@ static bool has_audience(const struct inbound *in)
 	return false;
 }
 
-/* An unknown user and a full store have the same answer (RFC 6121 8.5.1, XEP-0160 section 2):
- * nobody learns who has an account by filling it. */
+/* An unknown user, a full store and a user who has blocked the sender have the same answer (RFC
+ * 6121 8.5.1, XEP-0160 section 2, XEP-0191 3.3): nobody learns who has an account by filling it. */
 static void not_stored(struct inbound *in, enum err why, const char *rule)
 {
 	if (has_audience(in)) {
 		delivery_message(in);
 		return;
 	}
-	if (why == ERR_NOTFOUND || why == ERR_FULL) {
+	if (why == ERR_NOTFOUND || why == ERR_FULL || why == ERR_BLOCKED) {
 		reply_error(in, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL, rule);
 		return;
 	}

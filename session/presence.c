@@ -4,7 +4,9 @@
 
 #include "ipc/codec.h"
 #include "ipc/stanza_kinds.h"
+#include "session/blocking.h"
 #include "session/delivery.h"
+#include "session/last_activity.h"
 #include "session/lost.h"
 #include "session/offline.h"
 #include "session/presence_contacts.h"
@@ -91,6 +93,7 @@ unsigned int presence_to_address(struct session_manager *m, struct custody_entry
 				 struct session_stanza *s)
 {
 	struct session *match;
+	const struct user *u;
 	uint64_t sid;
 
 	if (!session_is_local(m, jid_text_domain(s->to))) {
@@ -99,12 +102,51 @@ unsigned int presence_to_address(struct session_manager *m, struct custody_entry
 			pass(m, e, made, sid, s);
 		return sid ? 1 : 0;
 	}
+	u = registry_user(m, s->to);
+	if (!u || (!blocking_free(&u->contacts) && blocking_presence(m, e, made, s)))
+		return 0;
 	if (jid_text_resource(s->to).len == 0)
-		return to_available(m, e, made, registry_user(m, s->to), s);
-	match = registry_full(m, s->to);
+		return to_available(m, e, made, u, s);
+	match = registry_resource(u, jid_text_resource(s->to));
 	if (match)
 		pass(m, e, made, match->sid, s);
 	return match ? 1 : 0;
+}
+
+/* As the addressee, but not to the resources that the user has blocked one by one: those of a user
+ * elsewhere cannot be told apart. */
+static unsigned int to_others_not_blocked(struct session_manager *m, struct custody_entry *e,
+					  bool made, const struct user *from,
+					  struct session_stanza *s)
+{
+	const struct user *u = registry_user(m, s->to);
+	unsigned int given = 0;
+
+	for (struct session *r = user_first(u); r; r = user_after(r)) {
+		struct session_stanza one = *s;
+
+		if (!registry_available(r) || blocking_hits(&from->contacts, from->bare, r->full))
+			continue;
+		one.to = r->full;
+		given += presence_to_address(m, e, made, &one);
+	}
+	return given;
+}
+
+unsigned int presence_to_contact(struct session_manager *m, struct custody_entry *e, bool made,
+				 const struct contacts *c, struct session_stanza *s)
+{
+	struct slice owner = jid_text_bare(s->from);
+	const struct user *u;
+
+	if (blocking_free(c))
+		return presence_to_address(m, e, made, s);
+	if (blocking_hits(c, owner, s->to))
+		return 0;
+	u = registry_user(m, owner);
+	if (u && jid_text_resource(s->to).len == 0 && session_is_local(m, jid_text_domain(s->to)))
+		return to_others_not_blocked(m, e, made, u, s);
+	return presence_to_address(m, e, made, s);
 }
 
 /* The unavailable to everybody who was sent directed presence, except (contacts_told) those who had
@@ -118,6 +160,8 @@ static void to_targets(struct session_manager *m, struct custody_entry *e, bool 
 	while (codec_get_str(&left, &to)) {
 		if (contacts_told && (contacts_find(c, to) & CONTACT_FROM))
 			continue;
+		if (blocking_hits(c, sender->user->bare, to))
+			continue; /* was told when it was blocked */
 		s->to = to;
 		presence_to_address(m, e, e == NULL, s);
 	}
@@ -137,20 +181,26 @@ static struct session_stanza last_presence(const struct session *s)
 				       .inner = s->last->inner};
 }
 
-unsigned int presence_show(struct session_manager *m, struct custody_entry *e, struct slice bare,
+unsigned int presence_show(struct session_manager *m, struct custody_entry *e, struct slice who,
 			   struct slice to, uint8_t type)
 {
-	const struct user *u = registry_user(m, bare);
+	const struct user *u = registry_user(m, who);
+	struct slice resource = jid_text_resource(who);
 	unsigned int shown = 0;
 
 	for (struct session *s = user_shown(u, NULL); s; s = user_shown(u, s)) {
 		struct session_stanza out = last_presence(s);
 
+		if (resource.len && !slice_eq(s->resource, resource))
+			continue;
 		if (type == TYPE_UNAVAILABLE)
 			out = (struct session_stanza){
 				.kind = STANZA_PRESENCE, .type = type, .from = s->full};
 		out.to = to;
-		presence_to_address(m, e, true, &out);
+		if (type == TYPE_UNAVAILABLE)
+			presence_to_address(m, e, true, &out);
+		else
+			presence_to_contact(m, e, true, &u->contacts, &out);
 		shown++;
 	}
 	return shown;
@@ -173,6 +223,47 @@ static void show_others(const struct inbound *in)
 	}
 }
 
+static uint64_t number_of(const struct inbound *in)
+{
+	const struct session_host *host = &in->m->host;
+	uint64_t sid, n = 0;
+
+	if (host->origin && in->e)
+		host->origin(in->m->ctx, in->e, &sid, &n);
+	return n;
+}
+
+/* Has an earlier router broadcast it? The session is then what it, or a later one, has made it. */
+static bool is_again(const struct inbound *in)
+{
+	const struct session_host *host = &in->m->host;
+
+	return in->sender && in->sender->said_n && host->repeated &&
+	       host->repeated(in->m->ctx, in->e) && number_of(in) <= in->sender->said_n;
+}
+
+/* Whoever has had what follows from it recognises that; whoever has not gets it now (CUSTODY 6). It
+ * changes nothing, and nobody is shown what is over. */
+static void available_again(struct inbound *in)
+{
+	struct session *self = in->sender;
+	uint64_t n = number_of(in);
+
+	if (!registry_shown(self) || n < self->came_n) {
+		reply_consume(in, "rfc6121-4.4 presence that a later one has replaced");
+		return;
+	}
+	if (n < self->said_n)
+		in->s = last_presence(self);
+	to_available(in->m, in->e, false, self->user, &in->s);
+	if (n == self->came_n) {
+		show_others(in);
+		self->informed = false;
+	}
+	in->s.to = SLICE_NONE;
+	presence_contacts_available(in);
+}
+
 /* Its connection is gone and everybody knows: this one comes late, and is shown if the session is
  * resumed. */
 static bool keep_aside(struct inbound *in, int8_t priority)
@@ -182,6 +273,7 @@ static bool keep_aside(struct inbound *in, int8_t priority)
 	if (!self->hidden || !self->detached)
 		return false;
 	registry_set_presence(self, &in->s, priority);
+	registry_said(self, number_of(in), false);
 	session_blob_emit(in->m, self);
 	reply_consume(in, "rfc6121-4.2 presence of a session that is detached");
 	return true;
@@ -199,10 +291,17 @@ static void broadcast_available(struct inbound *in)
 			    "rfc6121-4.7.2.3 priority");
 		return;
 	}
+	if (is_again(in)) {
+		available_again(in);
+		return;
+	}
 	if (keep_aside(in, priority))
 		return;
 	self->hidden = false;
 	registry_set_presence(self, &in->s, priority);
+	registry_said(self, number_of(in), false);
+	if (initial)
+		self->came_n = self->said_n;
 	backlog = offline_wanted(in->m, self, took);
 	self->backlog |= backlog;
 	if (initial)
@@ -219,16 +318,68 @@ static void broadcast_available(struct inbound *in)
 		offline_available(in->m, self);
 }
 
+/* As to_targets(), of what the session has left. */
+static void to_left(struct inbound *in, const struct contacts *c)
+{
+	const struct presence_left *left = in->sender->left;
+	struct slice targets = slice_of(left->targets, left->len), to;
+
+	while (codec_get_str(&targets, &to)) {
+		if ((left->shown && (contacts_find(c, to) & CONTACT_FROM)) ||
+		    blocking_hits(c, in->sender->user->bare, to))
+			continue;
+		in->s.to = to;
+		presence_to_address(in->m, in->e, false, &in->s);
+	}
+}
+
+static void unavailable_again_go(struct inbound *in, struct slice bare, const struct contacts *c,
+				 bool known)
+{
+	struct session *self = in->sender;
+
+	(void)bare;
+	if (self && self->left && !registry_shown(self)) {
+		if (known && self->left->shown)
+			presence_contacts_tell(in->m, in->e, c, &in->s);
+		to_left(in, c);
+	}
+	reply_consume(in, "rfc6121-4.5 presence broadcast");
+}
+
+/* As available_again(). */
+static void unavailable_again(struct inbound *in)
+{
+	struct session *self = in->sender;
+
+	if (!self->left || number_of(in) < self->said_n) {
+		reply_consume(in, "rfc6121-4.4 presence that a later one has replaced");
+		return;
+	}
+	if (self->left->shown) {
+		to_others(in->m, in->e, false, self->user, self, &in->s);
+		in->s.to = self->user->bare;
+		manager_deliver(in->m, in->e, self->sid, &in->s);
+	}
+	presence_contacts_with(in, self->user->bare, unavailable_again_go);
+}
+
 static void broadcast_unavailable(struct inbound *in)
 {
 	struct session *self = in->sender;
 	bool was_shown;
 
+	if (is_again(in)) {
+		unavailable_again(in);
+		return;
+	}
 	/* Its first presence, in place of one that it has inherited. */
 	lost_adopt(in->m, self);
 	was_shown = registry_shown(self);
+	registry_said(self, number_of(in), true);
 	/* 4.5.2: to the resource that says so as well, then it is no longer among the available. */
 	if (was_shown) {
+		last_activity_left(in->m, self, &in->s);
 		to_available(in->m, in->e, false, self->user, &in->s);
 		presence_contacts_unavailable(in->m, in->e, self, &in->s);
 	}
@@ -245,6 +396,7 @@ void presence_gone(struct session_manager *m, struct session *s)
 	bool shown = registry_shown(s);
 
 	if (shown) {
+		last_activity_left(m, s, NULL);
 		to_others(m, NULL, true, s->user, s, &out);
 		presence_contacts_unavailable(m, NULL, s, &out);
 	}
@@ -277,7 +429,7 @@ static void remember(const struct inbound *in, struct slice to)
 	struct session *self = in->sender, *before = self ? lost_of(self) : NULL;
 	bool changed;
 
-	if (!self || slice_eq(jid_text_bare(to), self->user->bare))
+	if (!self || slice_eq(jid_text_bare(to), self->user->bare) || is_again(in))
 		return;
 	if (in->s.type == TYPE_UNAVAILABLE)
 		changed = registry_target_remove(self, to) ||
@@ -292,6 +444,7 @@ static void directed(struct inbound *in)
 {
 	struct slice to = in->s.to;
 	bool local = session_is_local(in->m, jid_text_domain(to));
+	const struct user *u;
 
 	if (local && jid_text_local(to).len == 0) {
 		reply_consume(in, "presence to the server");
@@ -303,6 +456,9 @@ static void directed(struct inbound *in)
 			    "rfc6121-4.6.3 directed presence to too many");
 		return;
 	}
+	u = local ? registry_user(in->m, to) : NULL;
+	if (u && !blocking_free(&u->contacts) && blocking_in(in, directed))
+		return;
 	if (presence_to_address(in->m, in->e, false, &in->s)) {
 		remember(in, to);
 		return;

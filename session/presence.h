@@ -12,6 +12,7 @@
 /* Directed presence is remembered for this many addresses of one session. */
 #define PRESENCE_TARGETS_MAX 1000
 
+struct contacts;
 struct session;
 
 void presence_handle(struct inbound *in);
@@ -21,9 +22,14 @@ void presence_handle(struct inbound *in);
 unsigned int presence_to_address(struct session_manager *m, struct custody_entry *e, bool made,
 				 struct session_stanza *s);
 
-/* Shows every available resource of the online user bare to `to`: as it is (TYPE_NONE), or as
- * gone (TYPE_UNAVAILABLE) because `to` may not see it any more. How many there are. */
-unsigned int presence_show(struct session_manager *m, struct custody_entry *e, struct slice bare,
+/* The same to one who may see the sender, unless he, who has the contacts c, has blocked it. */
+unsigned int presence_to_contact(struct session_manager *m, struct custody_entry *e, bool made,
+				 const struct contacts *c, struct session_stanza *s);
+
+/* Shows every available resource of the online user `who`, or (a full JID) that one, to `to`: as it
+ * is (TYPE_NONE), or as gone (TYPE_UNAVAILABLE) because `to` may not see it any more. How many
+ * there are. Whom the user has blocked sees nothing of it but that. */
+unsigned int presence_show(struct session_manager *m, struct custody_entry *e, struct slice who,
 			   struct slice to, uint8_t type);
 
 /* Who saw s available is told that it is not any more; not s itself. What s remembers of whom it

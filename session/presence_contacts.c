@@ -4,7 +4,9 @@
 
 #include "base/log.h"
 #include "base/xmem.h"
+#include "ipc/codec.h"
 #include "ipc/stanza_kinds.h"
+#include "session/blocking.h"
 #include "session/contacts.h"
 #include "session/presence.h"
 #include "session/registry.h"
@@ -16,8 +18,7 @@
 struct wait {
 	struct roster_job job;
 	struct parked *parked;
-	/* Goes on; in is the parked stanza, from its time. known: the contacts could be read. */
-	void (*go)(struct inbound *in, struct slice bare, const struct contacts *c, bool known);
+	presence_contacts_fn *go;
 };
 
 static void wait_done(struct wait *w, const struct contacts *c, bool known)
@@ -35,19 +36,27 @@ static void wait_loaded(struct roster_job *j, const struct msg_db_roster *roster
 
 	contacts_load(u ? &u->contacts : &c, roster);
 	wait_done((struct wait *)j, u ? &u->contacts : &c, true);
-	contacts_forget(&c);
+	contacts_clear(&c);
+}
+
+/* Somebody before us in the queue has read them. */
+static bool wait_ready(struct roster_job *j)
+{
+	struct user *u = registry_user(j->m, roster_job_owner(j));
+
+	if (!u || !u->contacts.known)
+		return false;
+	wait_done((struct wait *)j, &u->contacts, true);
+	return true;
 }
 
 static void wait_failed(struct roster_job *j, enum err why)
 {
-	struct user *u = registry_user(j->m, roster_job_owner(j));
 	struct contacts none = {.list = STR_INIT};
 
-	/* Somebody before us in the queue may have had more luck. */
-	if (u && u->contacts.known) {
-		wait_done((struct wait *)j, &u->contacts, true);
+	/* It may have become known meanwhile. */
+	if (wait_ready(j))
 		return;
-	}
 	if (why != ERR_NOTFOUND)
 		log_warn("-",
 			 "event=contacts-unread jid=%s error=%s hint=\"contacts see the next "
@@ -65,12 +74,9 @@ static void wait_free(struct roster_job *j)
 }
 
 static const struct roster_job_ops wait_ops = {
-	.loaded = wait_loaded, .failed = wait_failed, .free = wait_free};
+	.ready = wait_ready, .loaded = wait_loaded, .failed = wait_failed, .free = wait_free};
 
-/* Calls go with the contacts of bare: now when they are known, else later. */
-static void with_contacts(struct inbound *in, struct slice bare,
-			  void (*go)(struct inbound *in, struct slice bare,
-				     const struct contacts *c, bool known))
+void presence_contacts_with(struct inbound *in, struct slice bare, presence_contacts_fn *go)
 {
 	struct user *u = registry_user(in->m, bare);
 	struct wait *w;
@@ -86,9 +92,8 @@ static void with_contacts(struct inbound *in, struct slice bare,
 	roster_job_start_take(in->m, bare, &w->job);
 }
 
-/* s to every contact who may see the user. */
-static void to_subscribers(struct session_manager *m, struct custody_entry *e,
-			   const struct contacts *c, struct session_stanza *s)
+void presence_contacts_tell(struct session_manager *m, struct custody_entry *e,
+			    const struct contacts *c, struct session_stanza *s)
 {
 	struct slice left = contacts_all(c), jid;
 	uint8_t bits;
@@ -97,7 +102,7 @@ static void to_subscribers(struct session_manager *m, struct custody_entry *e,
 		if (!(bits & CONTACT_FROM))
 			continue;
 		s->to = jid;
-		presence_to_address(m, e, e == NULL, s);
+		presence_to_contact(m, e, e == NULL, c, s);
 	}
 }
 
@@ -111,6 +116,21 @@ static void show_to_asker(struct inbound *in, struct slice bare, const struct co
 		presence_show(in->m, in->e, bare, in->sender->full, TYPE_NONE);
 }
 
+/* The same for a contact that was blocked until now: also that it is gone. */
+static void show_again(struct inbound *in, struct slice bare, const struct contacts *c, bool known)
+{
+	if (!known || !in->sender || !registry_available(in->sender) ||
+	    !(contacts_find(c, in->sender->user->bare) & CONTACT_FROM) ||
+	    blocking_hits(c, bare, in->sender->full))
+		return;
+	if (presence_show(in->m, in->e, bare, in->sender->full, TYPE_NONE) == 0)
+		presence_to_address(in->m, in->e, true,
+				    &(struct session_stanza){.kind = STANZA_PRESENCE,
+							     .type = TYPE_UNAVAILABLE,
+							     .from = bare,
+							     .to = in->sender->full});
+}
+
 /* 4.3: what the user sees. Local contacts are looked up, others are probed. */
 static void see(struct inbound *in, struct slice contact)
 {
@@ -120,7 +140,7 @@ static void see(struct inbound *in, struct slice contact)
 	if (session_is_local(in->m, domain)) {
 		/* Nobody there: nothing to see, and no reason to read a roster. */
 		if (registry_user(in->m, contact))
-			with_contacts(in, contact, show_to_asker);
+			presence_contacts_with(in, contact, show_to_asker);
 		return;
 	}
 	sid = manager_route(in->m, domain);
@@ -132,27 +152,64 @@ static void see(struct inbound *in, struct slice contact)
 							.to = contact});
 }
 
+void presence_contacts_see_again(struct inbound *in, struct slice contact)
+{
+	if (session_is_local(in->m, jid_text_domain(contact)))
+		presence_contacts_with(in, contact, show_again);
+	else
+		see(in, contact);
+}
+
+/* 3.1.3: again and again until it is answered, with what came with it. */
+static void show_request(struct inbound *in, struct slice from, struct slice request)
+{
+	struct session_stanza out = {.kind = STANZA_PRESENCE,
+				     .type = TYPE_SUBSCRIBE,
+				     .from = from,
+				     .to = in->sender->user->bare};
+
+	if (request.len &&
+	    (!codec_get_str(&request, &out.lang) || !codec_get_str(&request, &out.children) ||
+	     !codec_get_bytes(&request, &out.inner)))
+		out.lang = out.children = out.inner = SLICE_NONE;
+	manager_answer(in->m, in->e, in->sender->sid, &out);
+}
+
+/* 3.1.2: a request that another server has not answered may have been lost there. */
+static void ask_again(struct inbound *in, struct slice contact)
+{
+	struct slice domain = jid_text_domain(contact);
+	uint64_t sid = session_is_local(in->m, domain) ? 0 : manager_route(in->m, domain);
+
+	if (sid)
+		manager_answer(in->m, in->e, sid,
+			       &(struct session_stanza){.kind = STANZA_PRESENCE,
+							.type = TYPE_SUBSCRIBE,
+							.from = in->sender->user->bare,
+							.to = contact});
+}
+
 /* A session has become available: whom it sees, who asks for leave (3.1.3). */
 static void inform(struct inbound *in, const struct contacts *c)
 {
 	struct session *self = in->sender;
 	struct str copy = STR_INIT;
-	struct slice left, jid;
+	struct slice left, jid, request;
 	uint8_t bits;
 
 	self->informed = true;
 	/* What happens on the way may change the contacts. */
 	str_add_slice(&copy, contacts_all(c));
 	left = str_slice(&copy);
-	while (contacts_next(&left, &bits, &jid)) {
+	while (contacts_next_request(&left, &bits, &jid, &request)) {
+		if (blocking_hits(c, self->user->bare, jid))
+			continue;
 		if (bits & CONTACT_TO)
 			see(in, jid);
+		if (bits & CONTACT_ASKED)
+			ask_again(in, jid);
 		if (bits & CONTACT_PENDING)
-			manager_answer(in->m, in->e, self->sid,
-				       &(struct session_stanza){.kind = STANZA_PRESENCE,
-								.type = TYPE_SUBSCRIBE,
-								.from = jid,
-								.to = self->user->bare});
+			show_request(in, jid, request);
 	}
 	str_clear(&copy);
 }
@@ -171,7 +228,7 @@ static void available_go(struct inbound *in, struct slice bare, const struct con
 		out.lang = self->last->lang;
 		out.children = self->last->children;
 		out.inner = self->last->inner;
-		to_subscribers(in->m, in->e, c, &out);
+		presence_contacts_tell(in->m, in->e, c, &out);
 		if (!self->informed)
 			inform(in, c);
 	}
@@ -180,7 +237,7 @@ static void available_go(struct inbound *in, struct slice bare, const struct con
 
 void presence_contacts_available(struct inbound *in)
 {
-	with_contacts(in, in->sender->user->bare, available_go);
+	presence_contacts_with(in, in->sender->user->bare, available_go);
 }
 
 static void unavailable_go(struct inbound *in, struct slice bare, const struct contacts *c,
@@ -193,7 +250,7 @@ static void unavailable_go(struct inbound *in, struct slice bare, const struct c
 	while (s && !slice_eq(s->full, in->s.from))
 		s = user_shown(u, s);
 	if (known && !s)
-		to_subscribers(in->m, in->e, c, &in->s);
+		presence_contacts_tell(in->m, in->e, c, &in->s);
 }
 
 void presence_contacts_unavailable(struct session_manager *m, struct custody_entry *e,
@@ -204,25 +261,32 @@ void presence_contacts_unavailable(struct session_manager *m, struct custody_ent
 	in.s.to = SLICE_NONE;
 	/* A session that is gone may have been the user's last: its contacts are still here. */
 	if (s->user->contacts.known)
-		to_subscribers(m, e, &s->user->contacts, &in.s);
+		presence_contacts_tell(m, e, &s->user->contacts, &in.s);
 	else
-		with_contacts(&in, s->user->bare, unavailable_go);
+		presence_contacts_with(&in, s->user->bare, unavailable_go);
 }
 
 static void probe_go(struct inbound *in, struct slice bare, const struct contacts *c, bool known)
 {
 	struct slice asker = jid_text_bare(in->s.from);
-	struct session_stanza out = {.kind = STANZA_PRESENCE, .from = bare, .to = in->s.from};
+	struct session_stanza out = {.kind = STANZA_PRESENCE, .from = in->s.to, .to = in->s.from};
 
 	if (!known && registry_user(in->m, bare)) {
 		reply_drop(in, "probe that cannot be judged now");
 		return;
 	}
-	/* 4.3.2: no leave, no account: the same answer. */
-	if (!(contacts_find(c, asker) & CONTACT_FROM))
+	/* XEP-0191 3.3: not even an answer. */
+	if (blocking_hits(c, bare, in->s.from)) {
+		reply_drop(in, "xep0191-3.3 presence of a blocked JID");
+		return;
+	}
+	/* 4.3.2: no leave, no account: the same answer, which is that of the account. */
+	if (!(contacts_find(c, asker) & CONTACT_FROM)) {
 		out.type = TYPE_UNSUBSCRIBED;
-	else if (presence_show(in->m, in->e, bare, in->s.from, TYPE_NONE) == 0)
+		out.from = bare;
+	} else if (presence_show(in->m, in->e, in->s.to, in->s.from, TYPE_NONE) == 0) {
 		out.type = TYPE_UNAVAILABLE;
+	}
 	if (out.type != TYPE_NONE)
 		presence_to_address(in->m, in->e, true, &out);
 	reply_consume(in, "rfc6121-4.3.2 probe");
@@ -232,9 +296,9 @@ void presence_contacts_probe(struct inbound *in, struct slice bare)
 {
 	/* The user's own resources see each other (4.2.2). */
 	if (in->sender && slice_eq(bare, in->sender->user->bare)) {
-		presence_show(in->m, in->e, bare, in->s.from, TYPE_NONE);
+		presence_show(in->m, in->e, in->s.to, in->s.from, TYPE_NONE);
 		reply_consume(in, "rfc6121-4.3.2 probe");
 		return;
 	}
-	with_contacts(in, bare, probe_go);
+	presence_contacts_with(in, bare, probe_go);
 }

@@ -141,8 +141,18 @@ struct session *registry_add_lost(struct session_manager *m, uint64_t sid, struc
 	return s;
 }
 
+void registry_set_carbons(struct session *s, bool wanted)
+{
+	if (wanted && !s->carbons)
+		s->user->carbons++;
+	else if (!wanted && s->carbons)
+		s->user->carbons--;
+	s->carbons = wanted;
+}
+
 void registry_remove(struct session_manager *m, struct session *s)
 {
+	registry_set_carbons(s, false);
 	due_remove(&m->due, s);
 	list_remove(&s->link);
 	if (s->lost) {
@@ -179,10 +189,11 @@ void registry_free(struct session_manager *m, struct session **sp)
 	*sp = NULL;
 	if (--s->user->refs == 0) {
 		map_remove(&m->users, s->user->bare);
-		contacts_forget(&s->user->contacts);
+		contacts_clear(&s->user->contacts);
 		free(s->user);
 	}
 	free(s->last);
+	free(s->left);
 	free(s->moved);
 	str_clear(&s->targets);
 	free(s);
@@ -207,6 +218,28 @@ void registry_set_presence(struct session *s, const struct session_stanza *p, in
 	s->priority = p ? priority : 0;
 	if (!p)
 		s->informed = s->backlog = s->hidden = false;
+}
+
+void registry_set_left(struct session *s, bool shown, uint16_t ntargets, struct slice targets)
+{
+	free(s->left);
+	s->left = xmalloc(sizeof(*s->left) + targets.len);
+	s->left->shown = shown;
+	s->left->ntargets = ntargets;
+	s->left->len = (uint32_t)targets.len;
+	if (targets.len)
+		memcpy(s->left->targets, targets.data, targets.len);
+}
+
+void registry_said(struct session *s, uint64_t n, bool left)
+{
+	s->said_n = n;
+	if (left) {
+		registry_set_left(s, registry_shown(s), s->ntargets, str_slice(&s->targets));
+		return;
+	}
+	free(s->left);
+	s->left = NULL;
 }
 
 /* The offset of jid in the packed list, or its length. */

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "session/contacts.h"
 
+struct blocking_wait;
 struct session_manager;
 struct session_stanza;
 
@@ -23,9 +24,11 @@ struct user {
 	struct list sessions; /* struct session.link, in the order of binding */
 	struct list lost;     /* the same, those of which only the presence is left: see lost.h */
 	unsigned int count;   /* of sessions */
+	unsigned int carbons; /* of those that want copies (XEP-0280) */
 	unsigned int refs;    /* all of them, and those taken out but not yet freed */
 	struct slice bare;
 	struct contacts contacts;
+	struct blocking_wait *wait; /* what needs to know whom he has blocked; not owned */
 	char text[];
 };
 
@@ -36,6 +39,14 @@ struct presence {
 	char text[];
 };
 
+/* What its unavailable presence ended, for a router that judges that one again. */
+struct presence_left {
+	bool shown; /* contacts and resources saw it available */
+	uint16_t ntargets;
+	uint32_t len;
+	char targets[];
+};
+
 struct session {
 	struct list link;
 	struct user *user;
@@ -43,16 +54,22 @@ struct session {
 	struct slice full, resource, conn, addr;
 	struct presence *last; /* NULL = not available (RFC 6121 4.2) */
 	struct str targets;    /* directed presence (RFC 6121 4.6): packed STRs, ntargets of them */
+	uint64_t came_n, said_n;    /* numbers of the presence by which it became available, and of
+				     * the newest broadcast; 0 = unknown */
+	struct presence_left *left; /* said_n is unavailable; else NULL */
 	uint16_t ntargets;
 	int8_t priority;
-	bool interested; /* asked for the roster (RFC 6121 2.2) */
-	bool informed;	 /* has been shown whom its user sees and who asks (3.1.3, 4.3) */
-	bool backlog;	 /* offline messages are, or are to be, delivered to it */
-	bool detached;	 /* its connection broke, it may be resumed */
-	bool hidden;	 /* last is kept aside: everybody was told that it is unavailable */
-	bool lost;	 /* in user.lost */
-	bool kept;	 /* lost: the host was told to keep it */
-	uint32_t due_at; /* place in session_manager.due, 0 = none */
+	bool interested;      /* asked for the roster (RFC 6121 2.2) */
+	bool carbons;	      /* wants copies (XEP-0280): registry_set_carbons() */
+	bool informed;	      /* has been shown whom its user sees and who asks (3.1.3, 4.3) */
+	bool backlog;	      /* offline messages are, or are to be, delivered to it */
+	bool follows_blocked; /* asked for the blocklist: gets pushes of it (XEP-0191 3.3) */
+	bool knows_blocked;   /* the blocklist is in the blob its cm has */
+	bool detached;	      /* its connection broke, it may be resumed */
+	bool hidden;	      /* last is kept aside: everybody was told that it is unavailable */
+	bool lost;	      /* in user.lost */
+	bool kept;	      /* lost: the host was told to keep it */
+	uint32_t due_at;      /* place in session_manager.due, 0 = none */
 	struct monotime due;
 	struct monotime since; /* detached */
 	struct list all;       /* lost: in session_manager.lost */
@@ -115,6 +132,15 @@ void registry_free(struct session_manager *m, struct session **sp);
 
 /* Replaces s->last by a copy, or forgets it (p = NULL): then priority is 0 again. */
 void registry_set_presence(struct session *s, const struct session_stanza *p, int8_t priority);
+
+/* It has said presence number n: replaces s->left by what it leaves now, or (left = false)
+ * forgets that. */
+void registry_said(struct session *s, uint64_t n, bool left);
+/* The same with what an earlier router knew of it. */
+void registry_set_left(struct session *s, bool shown, uint16_t ntargets, struct slice targets);
+
+/* XEP-0280. registry_remove() takes it away. */
+void registry_set_carbons(struct session *s, bool wanted);
 
 /* Directed presence. add: false when it was there already. */
 bool registry_target_add(struct session *s, struct slice jid);

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "base/xmem.h"
 #include "ipc/stanza_kinds.h"
+#include "session/carbons.h"
 #include "session/registry.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
@@ -22,6 +23,11 @@ static void conclude(const struct inbound *in, uint8_t how, const char *rule)
 {
 	if (in->e)
 		in->m->host.conclude(in->m->ctx, in->e, how, rule);
+}
+
+void reply_delivered(const struct inbound *in, const char *rule)
+{
+	conclude(in, SETTLED_DELIVERED, rule);
 }
 
 void reply_consume(const struct inbound *in, const char *rule)
@@ -80,13 +86,16 @@ static bool send(const struct inbound *in, uint8_t type, struct slice inner, uin
 								   .length = (uint32_t)inner.len});
 	out.children = str_slice(&children);
 	manager_answer(in->m, in->e, sid, &out);
+	if (out.kind == STANZA_MESSAGE && in->sender && carbons_wanted(in->sender->user))
+		carbons_error(in, &out);
 	str_clear(&children);
 	return true;
 }
 
-void reply_error(const struct inbound *in, enum stanza_error error, const char *text,
-		 const char *rule)
+void reply_error_with(const struct inbound *in, enum stanza_error error, const char *text,
+		      const char *condition, const char *rule)
 {
+	static const char end[] = "</error>";
 	struct str inner = STR_INIT;
 
 	if (in->s.type == TYPE_ERROR || (in->s.kind == STANZA_IQ && in->s.type == TYPE_RESULT)) {
@@ -94,11 +103,22 @@ void reply_error(const struct inbound *in, enum stanza_error error, const char *
 		return;
 	}
 	stanza_error_write(&inner, error, text);
+	if (*condition) {
+		inner.len -= sizeof(end) - 1;
+		str_adds(&inner, condition);
+		str_adds(&inner, end);
+	}
 	if (send(in, TYPE_ERROR, str_slice(&inner), NS_ID_CONTENT, NAME_ID_ERROR))
 		conclude(in, SETTLED_BOUNCED, rule);
 	else
 		reply_drop(in, "no way back to the sender");
 	str_clear(&inner);
+}
+
+void reply_error(const struct inbound *in, enum stanza_error error, const char *text,
+		 const char *rule)
+{
+	reply_error_with(in, error, text, "", rule);
 }
 
 void reply_result(const struct inbound *in, struct slice inner, const char *rule)
@@ -165,5 +185,7 @@ void reply_unpark(struct parked **pp, struct session_manager *m)
 		return;
 	if (m && p->e)
 		m->host.release(m->ctx, p->e);
+	if (p->s.inner.len && p->s.flags & STANZA_SECRET)
+		xwipe((char *)p->s.inner.data, p->s.inner.len);
 	free(p);
 }

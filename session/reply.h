@@ -17,9 +17,14 @@
 void reply_error(const struct inbound *in, enum stanza_error error, const char *text,
 		 const char *rule);
 
+/* The same with an application-specific condition (RFC 6120 8.3.4): one element, not NULL. */
+void reply_error_with(const struct inbound *in, enum stanza_error error, const char *text,
+		      const char *condition, const char *rule);
+
 /* The result of an iq request; inner is one element or empty. */
 void reply_result(const struct inbound *in, struct slice inner, const char *rule);
 
+void reply_delivered(const struct inbound *in, const char *rule); /* it was, in another way */
 void reply_consume(const struct inbound *in, const char *rule);
 void reply_stored(const struct inbound *in, const char *rule);
 void reply_drop(const struct inbound *in, const char *rule);

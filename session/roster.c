@@ -182,6 +182,8 @@ static void set_loaded(struct roster_job *j, const struct msg_db_roster *roster)
 	}
 	r->before.jid = jid_full(&r->wish.jid);
 	r->before.name = r->before.groups = SLICE_NONE; /* borrowed from roster */
+	str_add_slice(&r->kept, r->before.request);
+	r->before.request = str_slice(&r->kept);
 	set_merge(r, &r->before);
 	if (r->wish.remove)
 		roster_job_delete(j, r->after.jid);

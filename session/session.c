@@ -7,8 +7,14 @@
 #include "base/random.h"
 #include "base/xmem.h"
 #include "ipc/stanza_kinds.h"
+#include "session/blocking.h"
+#include "session/carbons.h"
+#include "session/account_end.h"
+#include "session/archive.h"
+#include "session/data_job.h"
 #include "session/delivery.h"
 #include "session/detached.h"
+#include "session/last_activity.h"
 #include "session/lost.h"
 #include "session/manager.h"
 #include "session/offline.h"
@@ -16,10 +22,13 @@
 #include "session/registry.h"
 #include "session/reply.h"
 #include "session/roster_job.h"
+#include "session/server_info.h"
 #include "session/session_blob.h"
+#include "session/stanza_edit.h"
 #include "xmpp/jid.h"
 
 #define RESOURCE_RANDOM_BYTES 8
+#define WAITING_REQUESTS      1000
 
 struct session_manager *session_new(const struct session_host *host, void *ctx)
 {
@@ -39,6 +48,12 @@ struct session_manager *session_new(const struct session_host *host, void *ctx)
 	list_init(&m->roster_jobs);
 	map_init(&m->offline_boxes);
 	list_init(&m->offline_jobs);
+	list_init(&m->data_jobs);
+	list_init(&m->notes);
+	list_init(&m->removals);
+	m->data_max = WAITING_REQUESTS;
+	m->archive = archive_new(m);
+	str_init(&m->address_form);
 	/* Push ids must not repeat after a restart: a client could take an old answer for a new. */
 	m->pushes = random_u64() >> 16;
 	return m;
@@ -60,7 +75,11 @@ void session_free(struct session_manager **mp)
 	*mp = NULL;
 	if (!m)
 		return;
+	account_end_orphan_all(m);
 	roster_job_orphan_all(m);
+	data_orphan_all(m);
+	archive_free(&m->archive);
+	last_activity_orphan_all(m);
 	offline_orphan_all(m);
 	due_clear(&m->due);
 	list_each_safe (lost, &m->lost) {
@@ -74,6 +93,7 @@ void session_free(struct session_manager **mp)
 	domains_free(m->domains);
 	free(m->software_name);
 	free(m->software_version);
+	str_clear(&m->address_form);
 	free(m);
 }
 
@@ -110,6 +130,26 @@ static void end(struct session_manager *m, struct session *s, const char *condit
 {
 	take_out(m, s, condition, text);
 	tell_gone(m, s);
+}
+
+void manager_end_user(struct session_manager *m, struct slice bare, uint64_t except,
+		      const char *condition, const char *text)
+{
+	struct jid who;
+	struct session *s;
+
+	for (;;) {
+		s = user_first(registry_user(m, bare));
+		while (s && s->sid == except)
+			s = user_after(s);
+		if (!s)
+			break;
+		end(m, s, condition, text);
+	}
+	if (jid_parse(&who, bare) != ERR_OK)
+		return;
+	lost_end_matching(m, &who);
+	jid_clear(&who);
 }
 
 static char **domains_copy(const char *const *domains)
@@ -172,6 +212,13 @@ void session_configure(struct session_manager *m, const struct session_config *c
 		m->conflict = CONFLICT_REJECT;
 	else if (cfg->resource_conflict && strcmp(cfg->resource_conflict, "rename") == 0)
 		m->conflict = CONFLICT_RENAME;
+	m->data_max = cfg->waiting_requests ? cfg->waiting_requests : WAITING_REQUESTS;
+	archive_configure(m->archive, cfg);
+	m->last_activity = cfg->last_activity;
+	m->change_password = cfg->change_password;
+	m->remove_account = cfg->remove_account;
+	str_reset(&m->address_form);
+	server_info_form(&m->address_form, cfg);
 	m->presence_grace_s = cfg->presence_grace_s;
 	m->reconnect_grace_s = cfg->reconnect_grace_s;
 	end_matching(m, NULL, "host-gone", "This domain is no longer served here.");
@@ -361,7 +408,7 @@ void session_lost(struct session_manager *m, uint64_t sid, struct slice reason, 
 }
 
 /* RFC 6121 8: each kind has its room. */
-static void handle(struct inbound *in)
+static void route(struct inbound *in)
 {
 	static void (*const kinds[])(struct inbound *) = {
 		[STANZA_MESSAGE] = delivery_message,
@@ -373,6 +420,39 @@ static void handle(struct inbound *in)
 		reply_drop(in, "not a stanza");
 	else
 		kinds[in->s.kind](in);
+}
+
+/* Nothing goes to whom the sender has blocked (XEP-0191 3.3). */
+static void handle(struct inbound *in)
+{
+	if (in->sender && in->s.to.len && !blocking_free(&in->sender->user->contacts) &&
+	    blocking_out(in, route))
+		return;
+	route(in);
+}
+
+/* May it say what only this server may say? What was archived has been through here before. */
+static bool may_be_forged(const struct session_stanza *s)
+{
+	return (s->flags & (STANZA_HAS_SID | STANZA_DELAYED)) && !(s->flags & STANZA_ARCHIVED);
+}
+
+/* That is taken out first. */
+static void enter(struct inbound *in)
+{
+	struct stanza_edit b = STANZA_EDIT_INIT;
+
+	if (!may_be_forged(&in->s)) {
+		handle(in);
+		return;
+	}
+	if (stanza_edit_forged(in, &b))
+		handle(in);
+	else
+		reply_error(in, STANZA_ERROR_NOT_ACCEPTABLE,
+			    "Too many children beside a stanza id or a delay.",
+			    "xep0359-4 too many children");
+	stanza_edit_clear(&b);
 }
 
 static struct session_stanza envelope(const struct msg_stanza *s, struct slice from)
@@ -400,7 +480,7 @@ void session_stanza(struct session_manager *m, uint64_t sid, struct custody_entr
 		return;
 	}
 	in.s = envelope(s, in.sender->full);
-	handle(&in);
+	enter(&in);
 }
 
 void session_stanza_from(struct session_manager *m, struct slice from, struct custody_entry *e,
@@ -411,7 +491,37 @@ void session_stanza_from(struct session_manager *m, struct slice from, struct cu
 	if (in.s.to.len == 0)
 		reply_drop(&in, "stanza of a service without an addressee");
 	else
-		handle(&in);
+		enter(&in);
+}
+
+/* Then it was bounced before anybody could see it. */
+static bool is_blocked(const struct inbound *in)
+{
+	const struct user *u = in->sender ? in->sender->user : NULL;
+
+	return u && blocking_hits(&u->contacts, u->bare, in->s.to);
+}
+
+void session_copies(struct session_manager *m, uint64_t sid, struct slice from,
+		    struct custody_entry *e, const struct msg_stanza *s, bool delivered,
+		    struct monotime now)
+{
+	struct inbound in = {.m = m, .e = e, .sender = registry_sid(m, sid), .now = now};
+	struct stanza_edit b = STANZA_EDIT_INIT;
+
+	if (s->kind != STANZA_MESSAGE)
+		return;
+	in.s = envelope(s, in.sender ? in.sender->full : from);
+	in.s.to = s->to;
+	if (!may_be_forged(&in.s) || stanza_edit_forged(&in, &b)) {
+		if (delivered || !is_blocked(&in))
+			carbons_sent(&in);
+		if (delivered)
+			archive_message(&in, true);
+		if (delivered)
+			carbons_received(&in, registry_user(m, in.s.to), false);
+	}
+	stanza_edit_clear(&b);
 }
 
 void session_undelivered(struct session_manager *m, struct custody_entry *e, uint64_t sid,
@@ -422,6 +532,10 @@ void session_undelivered(struct session_manager *m, struct custody_entry *e, uin
 	/* Without an entry nothing can be answered or counted: its sender is not known any more. */
 	if (!e)
 		return;
+	if (s->flags & STANZA_CARBON) {
+		reply_drop(&in, "xep0280 copy that nobody took");
+		return;
+	}
 	if (session_is_local(m, jid_text_domain(s->from))) {
 		in.sender = registry_full(m, s->from);
 		/* A push or an answer of the server's own, or of somebody who has left. */
@@ -431,6 +545,26 @@ void session_undelivered(struct session_manager *m, struct custody_entry *e, uin
 		}
 	}
 	delivery_failed(&in, sid, reason);
+}
+
+unsigned int session_flush(struct session_manager *m, struct monotime now)
+{
+	return archive_flush(m->archive, now);
+}
+
+const char *session_alarm(const struct session_manager *m)
+{
+	return archive_alarm(m->archive);
+}
+
+bool session_archiving(const struct session_manager *m)
+{
+	return archive_busy(m->archive);
+}
+
+void session_add_stats(const struct session_manager *m, struct str *out)
+{
+	archive_stats(m->archive, out);
 }
 
 bool session_exists(const struct session_manager *m, uint64_t sid)

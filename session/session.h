@@ -45,6 +45,18 @@ struct session_host {
 	void (*answer)(void *ctx, struct custody_entry *e, uint64_t sid,
 		       const struct session_stanza *s);
 
+	/* A copy of e, or of the error that answers it, for somebody who only looks on (XEP-0280).
+	 * e is not settled before it, but it says nothing about how e is settled; undelivered it
+	 * is dropped. Its origin is derived from e's alone: nothing happens if sid was given one
+	 * before, also by an earlier router, or has e itself. May be NULL: then there are none.
+	 * instead: it is e's own delivery from now on, also when it was made before: nobody else is
+	 * given e, and if the copy cannot be delivered, e is judged again. */
+	void (*copy)(void *ctx, struct custody_entry *e, uint64_t sid,
+		     const struct session_stanza *s, bool instead);
+
+	/* Has the client of sid had such a copy of e, or is one on its way to it? May be NULL: no. */
+	bool (*had_copy)(void *ctx, const struct custody_entry *e, uint64_t sid);
+
 	/* How e is to be counted if nothing was delivered from it (enum settled): the books of P1.
 	 * rule is static text. */
 	void (*conclude)(void *ctx, struct custody_entry *e, uint8_t how, const char *rule);
@@ -66,6 +78,9 @@ struct session_host {
 		      void (*done)(void *arg, enum err status, uint16_t type, struct slice body),
 		      void *arg);
 
+	/* The time of day: ms since 1970, UTC. */
+	uint64_t (*wall_ms)(void *ctx);
+
 	/* A domain that is served by another service on the bus: its session, 0 when unknown. */
 	uint64_t (*route)(void *ctx, struct slice domain);
 
@@ -73,6 +88,9 @@ struct session_host {
 	 * that no resource gets a second copy. May be NULL: then receivers must recognise the
 	 * repeat by its origin (CUSTODY 6). */
 	bool (*had)(void *ctx, const struct custody_entry *e, uint64_t sid);
+
+	/* May an earlier router have handled e? May be NULL: yes. */
+	bool (*repeated)(void *ctx, const struct custody_entry *e);
 
 	/* Offline storage (XEP-0160) needs the next two; without them there is none. */
 
@@ -104,6 +122,18 @@ struct session_host {
 	void (*lost_over)(void *ctx, uint64_t sid);
 };
 
+/* Whom to write to (XEP-0157). */
+enum session_address {
+	ADDRESS_ABUSE,
+	ADDRESS_ADMIN,
+	ADDRESS_FEEDBACK,
+	ADDRESS_SALES,
+	ADDRESS_SECURITY,
+	ADDRESS_STATUS,
+	ADDRESS_SUPPORT,
+	SESSION_ADDRESSES
+};
+
 struct session_config {
 	const char *const *domains; /* local domains, normalised; NULL-terminated; borrowed */
 	unsigned int sessions_per_user;
@@ -112,6 +142,14 @@ struct session_config {
 	const char *software_version;
 	unsigned int presence_grace_s;	/* 0 = a detached session is unavailable at once */
 	unsigned int reconnect_grace_s; /* 0 = a lost session is over at once */
+	unsigned int waiting_requests;	/* to the datastore, besides rosters; 0 = 1000 */
+	const char *archive_default;	/* "always", "never", "roster"; NULL = no archives (XEP-0313) */
+	size_t archive_queue_bytes;	/* waiting for the datastore */
+	unsigned int archive_page_max;	/* messages of one query */
+	bool last_activity;		/* when users left is kept (XEP-0012) */
+	bool change_password;		/* may users do that (XEP-0077) */
+	bool remove_account;
+	const char *const *addresses[SESSION_ADDRESSES]; /* URIs, NULL-terminated; NULL = none */
 };
 
 struct session_manager *session_new(const struct session_host *host, void *ctx);
@@ -148,6 +186,19 @@ void session_unbind(struct session_manager *m, uint64_t sid, struct slice reason
  * contacts then. Not while the host routes nothing yet (CUSTODY 5).
  */
 void session_tick(struct session_manager *m, struct monotime now);
+
+/* Once a turn of the host's loop: what was collected goes to the datastore when it is time. Returns
+ * in how many ms it wants to be called again, 0 = when something has happened. */
+unsigned int session_flush(struct session_manager *m, struct monotime now);
+
+/* What an operator should know, NULL = nothing. */
+const char *session_alarm(const struct session_manager *m);
+
+/* Is something for archives collected, or not yet answered? A stop waits for it, for a while. */
+bool session_archiving(const struct session_manager *m);
+
+/* Appends "archive_messages=.. ..." */
+void session_add_stats(const struct session_manager *m, struct str *out);
 
 /* The connection of a session that can be resumed broke at `since` (after a restart that may lie
  * long ago). It stays, and everything for its full JID and all presence goes on into its queue.
@@ -192,6 +243,12 @@ void session_refuse(struct session_manager *m, struct custody_entry *e, const st
 void session_bounce(struct session_manager *m, uint64_t sid, struct custody_entry *e,
 		    const struct msg_stanza *s, const char *condition, struct monotime now);
 
+/* A stanza that was delivered, or bounced, before this router started, and is not judged again: the
+ * copies that it did not come to are made (XEP-0280). from: if sid is over. */
+void session_copies(struct session_manager *m, uint64_t sid, struct slice from,
+		    struct custody_entry *e, const struct msg_stanza *s, bool delivered,
+		    struct monotime now);
+
 /* A stanza from a domain's session (component, other server) whose from was checked by the host:
  * to is a local domain. */
 void session_stanza_from(struct session_manager *m, struct slice from, struct custody_entry *e,
@@ -217,6 +274,12 @@ bool session_catching_up(const struct session_manager *m);
 /* `xmpp sessions [JID]`: one JSON object a line. jid: full, bare, or empty = all. state is "live"
  * or "detached", with detached_s, seconds since; lost sessions are not shown. */
 void session_list(const struct session_manager *m, struct slice jid, struct str *out);
+
+/* `xmpp user del JID`: ends the sessions of account bare, tells its contacts, removes everything of
+ * it; done is called once, perhaps at once: ERR_OK; ERR_NOTFOUND: there is no such account; else
+ * something may be left, and doing it again removes it. */
+void session_remove_account(struct session_manager *m, struct slice bare, struct monotime now,
+			    void (*done)(void *arg, enum err status), void *arg);
 
 /* `xmpp kick JID`: full or bare. How many were closed; lost ones are over as well, uncounted. */
 unsigned int session_kick(struct session_manager *m, struct slice jid, struct monotime now);

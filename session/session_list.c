@@ -32,9 +32,10 @@ static void list_one(const struct session_manager *m, struct str *out, const str
 	json_string(out, s->conn);
 	str_adds(out, ",\"addr\":");
 	json_string(out, s->addr);
-	str_addf(out, ",\"available\":%s,\"priority\":%d,\"interested\":%s,\"state\":",
+	str_addf(out,
+		 ",\"available\":%s,\"priority\":%d,\"interested\":%s,\"carbons\":%s,\"state\":",
 		 registry_shown(s) ? "true" : "false", s->priority,
-		 s->interested ? "true" : "false");
+		 s->interested ? "true" : "false", s->carbons ? "true" : "false");
 	if (s->detached)
 		str_addf(out, "\"detached\",\"detached_s\":%llu}\n",
 			 (unsigned long long)monotime_ms_between(s->since, m->now) / 1000);

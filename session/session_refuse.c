@@ -1,4 +1,5 @@
 #include "ipc/stanza_kinds.h"
+#include "session/blocking.h"
 #include "session/registry.h"
 #include "session/reply.h"
 #include "session/session.h"
@@ -38,9 +39,12 @@ void session_bounce(struct session_manager *m, uint64_t sid, struct custody_entr
 	in.s = (struct session_stanza){
 		.kind = s->kind,
 		.type = s->type,
+		.flags = s->flags,
 		.id = s->id,
 		.from = in.sender->full,
 		.to = s->to,
 	};
+	if (blocking_refuse_again(&in))
+		return;
 	reply_error(&in, stanza_error_find(slice_str(condition)), NULL, "bounced before");
 }

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "base/xmem.h"
+#include "ipc/codec.h"
 #include "ipc/stanza_kinds.h"
+#include "session/blocking.h"
 #include "session/contacts.h"
 #include "session/presence.h"
 #include "session/presence_contacts.h"
@@ -15,6 +17,9 @@
 #include "session/subscription_state.h"
 #include "xmpp/jid.h"
 
+/* What comes with a request and is kept until it is answered (the datastore takes 4096). */
+#define REQUEST_BYTES_MAX 4000
+
 /*
  * One step on one roster. A stanza between two local users takes two: out on the sender's roster,
  * then in on the receiver's; each may lead to another (an answer on a user's behalf).
@@ -25,12 +30,16 @@ struct step {
 	struct slice peer; /* the other side; in text */
 	uint8_t type;
 	bool out;
+	bool blocked;  /* in: the owner has blocked the peer */
 	bool original; /* the stanza in hand itself, not one that follows from it */
 	struct subscription_state before;
 	struct subscription_step result;
 	struct db_roster_item item; /* as it is written; name and groups in kept */
-	struct str kept;
+	struct str kept, request;
 	uint64_t version; /* of the roster with it */
+	enum err status;
+	void (*done)(void *arg, enum err status); /* NULL: nobody waits for its end */
+	void *arg;
 	char text[];
 };
 
@@ -79,6 +88,9 @@ static void passed_out(struct inbound *in, const struct step *st, struct slice o
 	uint8_t lost = st->before.subscription & ~st->result.next.subscription;
 	uint8_t gained = st->result.next.subscription & ~st->before.subscription;
 
+	/* 3.2.2: while the other side is still subscribed. */
+	if (lost & ROSTER_FROM)
+		presence_show(in->m, in->e, owner, st->peer, TYPE_UNAVAILABLE);
 	push(in, st, owner);
 	if (!st->result.pass) {
 		reply_consume(in, "rfc6121-a.2 subscription kept here");
@@ -89,11 +101,9 @@ static void passed_out(struct inbound *in, const struct step *st, struct slice o
 		return;
 	}
 	send_remote(in, owner, st->peer, st->type, st->original);
-	/* 3.1.5, 3.2.2; between local users this follows the other side's step. */
+	/* 3.1.5; between local users this follows the other side's step. */
 	if (gained & ROSTER_FROM)
 		presence_show(in->m, in->e, owner, st->peer, TYPE_NONE);
-	if (lost & ROSTER_FROM)
-		presence_show(in->m, in->e, owner, st->peer, TYPE_UNAVAILABLE);
 }
 
 /* To the owner's resources: a request to those available (3.1.3), the rest to those that follow the
@@ -120,13 +130,11 @@ static void passed_in(struct inbound *in, const struct step *st, struct slice ow
 	uint8_t gained = st->result.next.subscription & ~st->before.subscription;
 	bool local = is_local(in, st->peer);
 
-	if (st->result.pass)
+	if (st->result.pass && !st->blocked)
 		show_stanza(in, st, owner);
 	push(in, st, owner); /* after the stanza: 3.1.6 */
 	if (local && (gained & ROSTER_TO))
 		presence_show(in->m, in->e, st->peer, owner, TYPE_NONE);
-	if (local && (lost & ROSTER_TO))
-		presence_show(in->m, in->e, st->peer, owner, TYPE_UNAVAILABLE);
 	if (lost & ROSTER_FROM)
 		presence_show(in->m, in->e, owner, st->peer, TYPE_UNAVAILABLE);
 	if (st->result.reply && local)
@@ -151,14 +159,72 @@ static void step_effects(struct step *st)
 		passed_in(&in, st, owner);
 }
 
+/* 3.1.3: the first request of a contact is kept as it came, without what is larger than is kept of
+ * strangers; an answer ends it. */
+static void note_request(struct step *st)
+{
+	const struct session_stanza *s;
+	struct inbound in;
+
+	if (!st->result.next.pending)
+		st->item.request = SLICE_NONE;
+	if (!st->result.next.pending || st->before.pending || !st->original)
+		return;
+	reply_resume(st->parked, st->job.m, &in);
+	s = &in.s;
+	if (s->lang.len + s->children.len + s->inner.len > REQUEST_BYTES_MAX || !s->inner.len)
+		return;
+	codec_put_str(&st->request, s->lang);
+	codec_put_str(&st->request, s->children);
+	codec_put_bytes(&st->request, s->inner);
+	st->item.request = str_slice(&st->request);
+}
+
 /* Copies what the item borrows from the loaded roster. */
 static void keep_item(struct step *st)
 {
 	str_add_slice(&st->kept, st->item.name);
 	str_add_slice(&st->kept, st->item.groups);
+	str_add_slice(&st->kept, st->item.request);
 	st->item.name = slice_of(st->kept.data, st->item.name.len);
 	st->item.groups = slice_of(st->kept.data + st->item.name.len, st->item.groups.len);
+	st->item.request =
+		slice_of(st->item.groups.data + st->item.groups.len, st->item.request.len);
 	st->item.jid = st->peer;
+}
+
+/* A request of somebody who is blocked: nobody hears of it, and there is no answer (XEP-0191 3.3).
+ * What ends or grants a subscription is noted, so that the two rosters agree, but not shown. */
+static void step_drop(struct step *st)
+{
+	struct inbound in;
+
+	reply_resume(st->parked, st->job.m, &in);
+	if (st->original)
+		reply_drop(&in, "xep0191-3.3 presence of a blocked JID");
+}
+
+static struct subscription_step transition(const struct step *st, struct subscription_state from)
+{
+	return st->out ? subscription_state_out(from, st->type)
+		       : subscription_state_in(from, st->type);
+}
+
+/* Nothing changes: perhaps because an earlier router has made the change and died before anybody
+ * knew. Then all are told now; what they have been told they recognise (CUSTODY 6). */
+static void assume_changed(struct step *st)
+{
+	struct subscription_state before = subscription_state_before(st->before, st->type, st->out);
+	struct subscription_step result = transition(st, before);
+	struct session_manager *m = st->job.m;
+	struct inbound in;
+
+	reply_resume(st->parked, m, &in);
+	if (!in.e || !m->host.repeated || !m->host.repeated(m->ctx, in.e) ||
+	    !subscription_state_equal(result.next, st->before))
+		return;
+	st->before = before;
+	st->result = result;
 }
 
 static void step_loaded(struct roster_job *j, const struct msg_db_roster *roster)
@@ -166,15 +232,22 @@ static void step_loaded(struct roster_job *j, const struct msg_db_roster *roster
 	struct step *st = (struct step *)j;
 	bool found = roster_job_find(roster, st->peer, &st->item);
 
+	st->blocked = !st->out && blocking_listed(roster->blocked, roster_job_owner(j), st->peer);
+	if (st->blocked && st->type == TYPE_SUBSCRIBE) {
+		step_drop(st);
+		return;
+	}
 	st->before = subscription_state_of(&st->item, found);
-	st->result = st->out ? subscription_state_out(st->before, st->type)
-			     : subscription_state_in(st->before, st->type);
+	st->result = transition(st, st->before);
+	keep_item(st);
 	if (subscription_state_equal(st->before, st->result.next)) {
+		st->version = roster->version;
+		assume_changed(st);
 		step_effects(st);
 		return;
 	}
-	keep_item(st);
 	subscription_state_apply(&st->item, st->result.next);
+	note_request(st);
 	if (subscription_state_blank(st->result.next))
 		roster_job_delete(j, st->peer);
 	else
@@ -196,6 +269,7 @@ static void step_failed(struct roster_job *j, enum err why)
 	struct step *st = (struct step *)j;
 	struct inbound in;
 
+	st->status = why;
 	if (!st->original)
 		return;
 	reply_resume(st->parked, j->m, &in);
@@ -213,14 +287,17 @@ static void step_free(struct roster_job *j)
 
 	reply_unpark(&st->parked, j->m);
 	str_clear(&st->kept);
+	str_clear(&st->request);
+	if (st->done)
+		st->done(st->arg, j->m ? st->status : ERR_CLOSED);
 	free(st);
 }
 
 static const struct roster_job_ops step_ops = {
 	.loaded = step_loaded, .written = step_written, .failed = step_failed, .free = step_free};
 
-static void step_start(struct inbound *in, struct slice owner, struct slice peer, uint8_t type,
-		       bool out, bool original)
+static struct step *step_new(struct inbound *in, struct slice peer, uint8_t type, bool out,
+			     bool original)
 {
 	struct step *st = xcalloc(1, sizeof(*st) + peer.len);
 
@@ -232,6 +309,15 @@ static void step_start(struct inbound *in, struct slice owner, struct slice peer
 	st->out = out;
 	st->original = original;
 	str_init(&st->kept);
+	str_init(&st->request);
+	return st;
+}
+
+static void step_start(struct inbound *in, struct slice owner, struct slice peer, uint8_t type,
+		       bool out, bool original)
+{
+	struct step *st = step_new(in, peer, type, out, original);
+
 	roster_job_start_take(in->m, owner, &st->job);
 }
 
@@ -297,9 +383,40 @@ void subscription_removed(struct inbound *in, struct slice owner, const struct d
 {
 	if ((item->subscription & ROSTER_TO) || item->ask)
 		end(in, owner, item->jid, TYPE_UNSUBSCRIBE);
+	/* 3.2.2: while the contact is still subscribed. */
+	if (item->subscription & ROSTER_FROM)
+		presence_show(in->m, in->e, owner, item->jid, TYPE_UNAVAILABLE);
 	if ((item->subscription & ROSTER_FROM) || item->pending_in)
 		end(in, owner, item->jid, TYPE_UNSUBSCRIBED);
-	/* What the contact's side sees of us ends there; with another server it ends here. */
-	if ((item->subscription & ROSTER_FROM) && !is_local(in, item->jid))
+}
+
+static unsigned int end_told(struct inbound *in, struct slice owner, struct slice peer,
+			     uint8_t type, void (*done)(void *arg, enum err status), void *arg)
+{
+	struct step *st;
+
+	if (!is_local(in, peer)) {
+		send_remote(in, owner, peer, type, false);
+		return 0;
+	}
+	st = step_new(in, owner, type, false, false);
+	st->done = done;
+	st->arg = arg;
+	roster_job_start_take(in->m, peer, &st->job);
+	return 1;
+}
+
+unsigned int subscription_ended(struct inbound *in, struct slice owner,
+				const struct db_roster_item *item,
+				void (*done)(void *arg, enum err status), void *arg)
+{
+	unsigned int steps = 0;
+
+	if ((item->subscription & ROSTER_TO) || item->ask)
+		steps += end_told(in, owner, item->jid, TYPE_UNSUBSCRIBE, done, arg);
+	if (item->subscription & ROSTER_FROM)
 		presence_show(in->m, in->e, owner, item->jid, TYPE_UNAVAILABLE);
+	if ((item->subscription & ROSTER_FROM) || item->pending_in)
+		steps += end_told(in, owner, item->jid, TYPE_UNSUBSCRIBED, done, arg);
+	return steps;
 }

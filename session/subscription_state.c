@@ -116,3 +116,31 @@ struct subscription_step subscription_state_in(struct subscription_state s, uint
 	}
 	return finish(step);
 }
+
+struct subscription_state subscription_state_before(struct subscription_state s, uint8_t type,
+						    bool out)
+{
+	bool grants = type == TYPE_SUBSCRIBED || type == TYPE_UNSUBSCRIBED;
+	uint8_t bit = out == grants ? ROSTER_FROM : ROSTER_TO;
+	struct subscription_state b = s;
+
+	switch (type) {
+	case TYPE_SUBSCRIBE:
+		*(out ? &b.ask : &b.pending) = false;
+		break;
+	case TYPE_SUBSCRIBED:
+		if (!(s.subscription & bit))
+			break;
+		b.subscription &= (uint8_t)~bit;
+		*(out ? &b.pending : &b.ask) = true;
+		break;
+	default:
+		if ((s.subscription & bit) || (bit == ROSTER_FROM ? s.pending : s.ask))
+			break;
+		if (s.listed)
+			b.subscription |= bit;
+		else
+			b.pending = bit == ROSTER_FROM; /* a stranger has asked, no more */
+	}
+	return b;
+}

@@ -40,4 +40,9 @@ bool subscription_state_seen(struct subscription_state before, struct subscripti
 struct subscription_step subscription_state_out(struct subscription_state s, uint8_t type);
 struct subscription_step subscription_state_in(struct subscription_state s, uint8_t type);
 
+/* A stanza judged again after a router has died may have led to s already, and nobody may know: a
+ * state from which it leads there, or s itself. */
+struct subscription_state subscription_state_before(struct subscription_state s, uint8_t type,
+						    bool out);
+
 #endif

@@ -11,8 +11,10 @@
 #include "base/xmem.h"
 #include "net/loop.h"
 #include "proc/inherit.h"
+#include "supervisor/certset.h"
 #include "supervisor/layout.h"
 #include "supervisor/spawn.h"
+#include "supervisor/sup.h"
 #include "supervisor/table.h"
 
 #define DEADLINE_MS 20000
@@ -30,6 +32,7 @@ struct checker {
 	struct run *runs;
 	size_t left;
 	struct str reasons;
+	struct str warnings;
 	void (*on_done)(void *arg, const char *reasons);
 	void *arg;
 };
@@ -45,14 +48,29 @@ static void run_close(struct run *r)
 }
 
 /* "event=config_refused reason=FILE:LINE: ..." is for logs; people get what follows reason=. */
-static void add_reason(struct checker *c, const struct run *r, char *text, const char *cause)
+static const char *reason_in(const char *line)
 {
-	char *line = text, *reason = strstr(text, "reason=");
+	const char *reason = strstr(line, "reason=");
 
-	if (reason)
-		line = reason + strlen("reason=");
-	line[strcspn(line, "\n")] = '\0';
-	str_addf(&c->reasons, "%s: %s\n", r->row->service, *line ? line : cause);
+	return reason ? reason + strlen("reason=") : line;
+}
+
+static void add_lines(struct checker *c, const struct run *r, char *text, const char *cause)
+{
+	const char *why = cause;
+
+	for (char *line = text, *next; *line; line = next) {
+		size_t n = strcspn(line, "\n");
+
+		next = line + n + (line[n] != '\0');
+		line[n] = '\0';
+		if (strstr(line, "event=config_warning"))
+			str_addf(&c->warnings, "%s: %s\n", r->row->service, reason_in(line));
+		else if (*line && why == cause)
+			why = reason_in(line);
+	}
+	if (cause)
+		str_addf(&c->reasons, "%s: %s\n", r->row->service, why);
 }
 
 static void finish(struct checker *c)
@@ -64,12 +82,11 @@ static void finish(struct checker *c)
 static void run_over(struct run *r, const char *cause)
 {
 	struct checker *c = r->checker;
-	char text[2048];
+	char text[16384];
 	ssize_t n = r->out >= 0 ? read(r->out, text, sizeof(text) - 1) : 0;
 
 	text[n > 0 ? n : 0] = '\0';
-	if (cause)
-		add_reason(c, r, text, cause);
+	add_lines(c, r, text, cause);
 	run_close(r);
 	if (--c->left == 0)
 		finish(c);
@@ -114,12 +131,11 @@ static void on_deadline(void *arg)
 	finish(c);
 }
 
-static bool run_start(struct run *r, struct loop *loop, const char *bin, const char *path,
-		      const struct config *cfg)
+static bool run_start(struct run *r, struct loop *loop, const struct checker_request *req)
 {
 	struct str why = STR_INIT;
 	struct inherit in;
-	char *program = xasprintf("%s/%s", bin, r->row->service);
+	char *program = xasprintf("%s/%s", req->bin, r->row->service);
 	const char *const argv[] = {program, "-n", NULL};
 	int out[2] = {-1, -1};
 	bool ok = false;
@@ -127,8 +143,10 @@ static bool run_start(struct run *r, struct loop *loop, const char *bin, const c
 	inherit_init(&in);
 	in.service = xstrdup(r->row->service);
 	in.instance = xstrdup(r->row->service);
-	in.config = xstrdup(path);
-	if (layout_user(r->row, cfg, &in.uid, &in.gid, &why) == ERR_OK &&
+	in.config = xstrdup(req->path);
+	if (req->files && r->row->uses_tls)
+		certset_add(req->files, &in);
+	if (layout_user(r->row, req->cfg, &in.uid, &in.gid, &why) == ERR_OK &&
 	    pipe2(out, O_CLOEXEC | O_NONBLOCK) == 0)
 		ok = spawn_run(argv, &in, out[1], &r->pidfd, &why) > 0;
 	if (out[1] >= 0)
@@ -138,27 +156,29 @@ static bool run_start(struct run *r, struct loop *loop, const char *bin, const c
 		r->watch = loop_fd_new(loop, r->pidfd, LOOP_READ, on_exit_seen, r);
 	else
 		str_addf(&r->checker->reasons, "%s: %s\n", r->row->service, why.data);
+	unit_close_files(&in);
 	inherit_clear(&in);
 	free(program);
 	str_clear(&why);
 	return ok;
 }
 
-struct checker *checker_start(struct loop *loop, const char *bin, const char *path,
-			      const struct config *cfg,
-			      void (*on_done)(void *arg, const char *reasons), void *arg)
+struct checker *checker_start(struct loop *loop, const struct checker_request *req)
 {
 	struct checker *c = xcalloc(1, sizeof(*c));
 
-	c->on_done = on_done;
-	c->arg = arg;
+	c->on_done = req->on_done;
+	c->arg = req->arg;
 	str_init(&c->reasons);
+	str_init(&c->warnings);
 	c->runs = xcalloc(table_len, sizeof(*c->runs));
 	c->deadline = loop_timer_new(loop, on_deadline, c);
 	for (size_t i = 0; i < table_len; i++) {
 		c->runs[i] =
 			(struct run){.checker = c, .row = &table_rows[i], .pidfd = -1, .out = -1};
-		if (run_start(&c->runs[i], loop, bin, path, cfg))
+		if (req->only_tls && !table_rows[i].uses_tls)
+			continue;
+		if (run_start(&c->runs[i], loop, req))
 			c->left++;
 		else
 			run_close(&c->runs[i]);
@@ -166,6 +186,11 @@ struct checker *checker_start(struct loop *loop, const char *bin, const char *pa
 	/* Nothing started: tell from the loop, so that the caller has the pointer first. */
 	loop_timer_set(c->deadline, c->left ? DEADLINE_MS : 0, 0);
 	return c;
+}
+
+const char *checker_warnings(const struct checker *c)
+{
+	return c->warnings.data;
 }
 
 void checker_free(struct checker **cp)
@@ -182,6 +207,7 @@ void checker_free(struct checker **cp)
 	}
 	loop_timer_free(&c->deadline);
 	str_clear(&c->reasons);
+	str_clear(&c->warnings);
 	free(c->runs);
 	free(c);
 }

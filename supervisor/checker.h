@@ -6,15 +6,28 @@
 
 #include <stdbool.h>
 
+struct certset;
 struct checker;
 struct config;
 struct loop;
 
-/* Runs them side by side; on_done once: reasons of all that refuse, a line each, or "" = good. cfg
- * names the users and stays valid until then. A program that hangs is a refusal. */
-struct checker *checker_start(struct loop *loop, const char *bin, const char *path,
-			      const struct config *cfg,
-			      void (*on_done)(void *arg, const char *reasons), void *arg);
+struct checker_request {
+	const char *bin;
+	const char *path;	  /* of the configuration */
+	const struct config *cfg; /* names the users; valid until on_done */
+	/* Passed to those that use TLS; borrowed for checker_start(). */
+	const struct certset *files;
+	bool only_tls; /* ask those alone */
+	/* Once: reasons of all that refuse, a line each, or "" = good. */
+	void (*on_done)(void *arg, const char *reasons);
+	void *arg;
+};
+
+/* Runs them side by side. A program that hangs is a refusal. */
+struct checker *checker_start(struct loop *loop, const struct checker_request *req);
+
+/* In on_done: what is allowed, but looks wrong; a line each, or "". */
+const char *checker_warnings(const struct checker *c);
 
 /* Frees; kills what still runs. Allowed inside on_done. */
 void checker_free(struct checker **cp);

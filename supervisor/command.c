@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "proc/config.h"
 #include "proc/sup_client.h"
+#include "supervisor/certset.h"
 #include "supervisor/checker.h"
 #include "supervisor/holder.h"
 #include "supervisor/sup.h"
@@ -152,6 +153,7 @@ int command_log_level(const struct command_env *env, int argc, char **argv)
 
 struct check {
 	struct loop *loop;
+	struct checker *checker;
 	int rc;
 };
 
@@ -159,6 +161,12 @@ static void on_checked(void *arg, const char *reasons)
 {
 	struct check *k = arg;
 
+	for (const char *line = checker_warnings(k->checker); *line;) {
+		int n = (int)strcspn(line, "\n");
+
+		fprintf(stderr, "warning: %.*s\n", n, line);
+		line += n + (line[n] != '\0');
+	}
 	fputs(*reasons ? reasons : "the configuration is good\n", *reasons ? stderr : stdout);
 	k->rc = *reasons ? COMMAND_FAILED : COMMAND_OK;
 	loop_stop(k->loop);
@@ -168,22 +176,31 @@ int command_check(const struct command_env *env, int argc, char **argv)
 {
 	struct check k = {.rc = COMMAND_FAILED};
 	struct str why = STR_INIT;
-	struct checker *checker;
+	struct certset *certs = NULL;
 	struct config *cfg;
 
 	(void)argv;
 	if (argc != 1)
 		return usage("check");
 	/* Once here, so that a mistake is not told by every service. */
-	if (config_load(&cfg, CONFIG_PATH, &why)) {
+	if (config_load(&cfg, CONFIG_PATH, &why) || certset_new(&certs, cfg, &why) ||
+	    certset_missing(certs, true, &why)) {
 		fprintf(stderr, "%s\n", why.data);
+		certset_free(&certs);
+		config_free(&cfg);
 		str_clear(&why);
 		return COMMAND_FAILED;
 	}
 	k.loop = loop_new();
-	checker = checker_start(k.loop, env->bin, CONFIG_PATH, cfg, on_checked, &k);
+	k.checker = checker_start(k.loop, &(struct checker_request){.bin = env->bin,
+								    .path = CONFIG_PATH,
+								    .cfg = cfg,
+								    .files = certs,
+								    .on_done = on_checked,
+								    .arg = &k});
 	loop_run(k.loop);
-	checker_free(&checker);
+	checker_free(&k.checker);
+	certset_free(&certs);
 	loop_free(&k.loop);
 	config_free(&cfg);
 	return k.rc;

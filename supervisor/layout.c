@@ -28,6 +28,7 @@ static const struct {
 	{"run", "group", 0750},	     /* run/service.sock */
 	{"run/log", "", 0700},	     /* FIFOs, opened before rights are dropped */
 	{"run/bus", "router", 0750}, /* the router binds, members of the group connect */
+	{"run/metrics", "group", 01770}, /* each service binds its own socket there */
 	{"data", "datastore", 0700},
 };
 

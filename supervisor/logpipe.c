@@ -17,6 +17,7 @@
 #define PATIENCE     10 /* looks at half a line before it is written as it is */
 #define PARTIAL_MS   20
 #define STUCK_MS     1000
+#define GATHER_MS    20 /* what comes in that time is written together */
 
 struct logpipe {
 	char *instance;
@@ -137,9 +138,13 @@ static void on_readable(void *arg, int events)
 {
 	struct logpipe *l = arg;
 
+	int moved = 0;
+
 	(void)events;
-	for (int i = 0; i < READS_A_TURN && move(l, false); i++)
-		;
+	while (moved < READS_A_TURN && move(l, false))
+		moved++;
+	if (moved && moved < READS_A_TURN && !l->impatience && !l->stuck)
+		wait_again(l, GATHER_MS);
 }
 
 static void on_again(void *arg)

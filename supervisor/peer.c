@@ -17,6 +17,7 @@
 #include "proc/inherit.h"
 #include "proc/message.h"
 #include "proc/sup_conn.h"
+#include "supervisor/certwatch.h"
 #include "supervisor/holder.h"
 #include "supervisor/layout.h"
 #include "supervisor/sockets.h"
@@ -220,6 +221,8 @@ static void on_register(struct peer *p, struct slice text, int *fds, size_t nfds
 		adopt(u, &in, fds, &cred, ready);
 	else if (ready)
 		set_ready(u, ready);
+	if (u->files_owed)
+		certwatch_catch_up(p->sup->certs, u);
 	inherit_clear(&in);
 }
 

@@ -14,6 +14,8 @@
 #include "proc/channel.h"
 #include "proc/config.h"
 #include "proc/inherit.h"
+#include "supervisor/certset.h"
+#include "supervisor/certwatch.h"
 #include "supervisor/checker.h"
 #include "supervisor/logfile.h"
 
@@ -21,7 +23,8 @@
 
 struct reload {
 	struct control *requester;
-	struct config *cfg; /* NULL once it is in force */
+	struct config *cfg;    /* NULL once it is in force */
+	struct certset *certs; /* that it names; the same */
 	struct checker *checker;
 	struct monotime deadline; /* for the services to apply it */
 };
@@ -35,6 +38,7 @@ void reload_free(struct sup *s)
 		return;
 	checker_free(&r->checker);
 	config_free(&r->cfg);
+	certset_free(&r->certs);
 	free(r);
 }
 
@@ -145,6 +149,8 @@ static void apply(struct sup *s)
 		return;
 	}
 	r->cfg = NULL;
+	certwatch_replace(s->certs, r->certs);
+	r->certs = NULL;
 	log_info("-", "event=config_accepted generation=%llu", (unsigned long long)s->generation);
 	for (size_t i = 0; i < s->nunits; i++)
 		if (service_is_running(&s->units[i]->core))
@@ -156,12 +162,24 @@ static void apply(struct sup *s)
 	str_clear(&why);
 }
 
+static void warn(struct sup *s, const char *lines)
+{
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+
+		log_warn("-", "event=config_warning reason=\"%.*s\"", (int)n, lines);
+		control_line(s->reload->requester, "warning: %.*s", (int)n, lines);
+		lines += n + (lines[n] != '\0');
+	}
+}
+
 static void on_checked(void *arg, const char *reasons)
 {
 	struct sup *s = arg;
 	struct str copy = STR_INIT;
 
 	str_adds(&copy, reasons);
+	warn(s, checker_warnings(s->reload->checker));
 	checker_free(&s->reload->checker);
 	if (copy.len)
 		refuse(s, copy.data);
@@ -182,10 +200,16 @@ void reload_begin(struct sup *s, struct control *requester)
 	}
 	r = s->reload = xcalloc(1, sizeof(*r));
 	r->requester = requester;
-	if (config_load(&r->cfg, CONFIG_PATH, &why) || config_needs_restart(s->cfg, r->cfg, &why))
+	if (config_load(&r->cfg, CONFIG_PATH, &why) || config_needs_restart(s->cfg, r->cfg, &why) ||
+	    certset_new(&r->certs, r->cfg, &why) || certset_missing(r->certs, false, &why))
 		refuse(s, why.data);
 	else
-		r->checker = checker_start(s->loop, s->bin, CONFIG_PATH, r->cfg, on_checked, s);
+		r->checker = checker_start(s->loop, &(struct checker_request){.bin = s->bin,
+									      .path = CONFIG_PATH,
+									      .cfg = r->cfg,
+									      .files = r->certs,
+									      .on_done = on_checked,
+									      .arg = s});
 	str_clear(&why);
 }
 

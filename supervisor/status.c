@@ -8,6 +8,7 @@
 #include "base/xmem.h"
 #include "net/loop.h"
 #include "proc/config.h"
+#include "supervisor/certwatch.h"
 #include "supervisor/logpipe.h"
 #include "supervisor/sockets.h"
 
@@ -63,7 +64,7 @@ static void add_remarks(const struct unit *u, struct str *out)
 
 void status_table(const struct sup *s, struct str *out)
 {
-	const char *addr, *bound;
+	const char *addr, *bound, *alarm;
 	size_t it = 0;
 	int fd;
 
@@ -85,15 +86,13 @@ void status_table(const struct sup *s, struct str *out)
 	}
 	while (sockets_next(s->sockets, NULL, &it, &addr, &bound, &fd))
 		str_addf(out, "listening on %s\n", bound);
+	for (size_t i = 0; certwatch_alarm(s->certs, i, &alarm); i++)
+		if (alarm)
+			str_addf(out, "ALARM: %s\n", alarm);
 }
 
-static void add_json(struct str *out, const char *key, const char *value)
+static void add_json_text(struct str *out, const char *value)
 {
-	str_addf(out, ",\"%s\":", key);
-	if (!value) {
-		str_adds(out, "null");
-		return;
-	}
 	str_addc(out, '"');
 	for (; *value; value++) {
 		unsigned char c = (unsigned char)*value;
@@ -106,6 +105,15 @@ static void add_json(struct str *out, const char *key, const char *value)
 			str_addc(out, (char)c);
 	}
 	str_addc(out, '"');
+}
+
+static void add_json(struct str *out, const char *key, const char *value)
+{
+	str_addf(out, ",\"%s\":", key);
+	if (value)
+		add_json_text(out, value);
+	else
+		str_adds(out, "null");
 }
 
 static void add_unit(const struct unit *u, struct str *out)
@@ -131,7 +139,7 @@ void status_json(const struct sup *s, struct str *out)
 					     [SUP_STARTING] = "starting",
 					     [SUP_RUNNING] = "running",
 					     [SUP_STOPPING] = "stopping"};
-	const char *addr, *bound, *sep = "";
+	const char *addr, *bound, *alarm, *sep = "";
 	size_t it = 0;
 	int fd;
 
@@ -147,7 +155,32 @@ void status_json(const struct sup *s, struct str *out)
 	str_adds(out, "],\n\"listeners\":[");
 	for (sep = ""; sockets_next(s->sockets, NULL, &it, &addr, &bound, &fd); sep = ",")
 		str_addf(out, "%s\"%s\"", sep, bound);
+	str_adds(out, "],\n\"alarms\":[");
+	sep = "";
+	for (size_t i = 0; certwatch_alarm(s->certs, i, &alarm); i++) {
+		if (!alarm)
+			continue;
+		str_adds(out, sep);
+		add_json_text(out, alarm);
+		sep = ",";
+	}
 	str_adds(out, "]}\n");
+}
+
+void status_metrics(void *arg, struct str *out)
+{
+	const struct sup *s = arg;
+
+	str_addf(out, "generation=%llu", (unsigned long long)s->generation);
+	for (size_t i = 0; i < s->nunits; i++) {
+		const struct unit *u = s->units[i];
+
+		if (is_shown(u))
+			str_addf(out, " up:%s=%d restarts:%s=%llu alarms:%s=%d", u->name,
+				 u->core.state == SERVICE_READY, u->name,
+				 (unsigned long long)u->core.restarts, u->name,
+				 alarm_of(u) != NULL);
+	}
 }
 
 void status_last_error(const struct unit *u, struct str *out)

@@ -21,11 +21,13 @@
 #define SUP_PID_FILE	  "run/supervisor.pid"
 #define SUP_ACCEPTED_CONF "run/accepted.conf" /* what is in force: what services are given */
 
+struct certwatch;
 struct checker;
 struct config;
 struct control;
 struct logfile;
 struct logpipe;
+struct metrics;
 struct loop;
 struct loop_fd;
 struct loop_signal;
@@ -62,6 +64,7 @@ struct unit {
 	uint64_t generation;
 	struct str cause; /* of the last exit */
 	bool unable;	  /* it said that it cannot run as configured */
+	bool files_owed;  /* certificates changed before it had registered */
 };
 
 /* start, stop, restart under way. */
@@ -102,7 +105,9 @@ struct sup {
 	struct loop_signal *term, *interrupt, *hup;
 	struct job job;
 	struct checker *checker;
+	struct certwatch *certs;
 	struct reload *reload;
+	struct metrics *metrics;
 	uint64_t next_cli;
 };
 
@@ -125,7 +130,7 @@ void unit_find_orphan(struct unit *u); /* its lock is held: who is it? */
 void unit_set_process(struct unit *u, pid_t pid, int pidfd, bool child);
 void unit_forget_process(struct unit *u);
 void unit_free(struct unit **up);
-/* Opens the files that the row needs (tls.*); the caller closes them with unit_close_files(). */
+/* The files that the row needs (tls.*); the caller closes them with unit_close_files(). */
 struct inherit;
 bool unit_add_files(const struct sup *s, const struct table_row *row, struct inherit *in,
 		    struct str *why);
@@ -168,6 +173,7 @@ void reload_free(struct sup *s);
 /* ---- status.c */
 void status_table(const struct sup *s, struct str *out);
 void status_json(const struct sup *s, struct str *out);
+void status_metrics(void *arg, struct str *out); /* arg: the sup; for proc/metrics.h */
 bool status_is_well(const struct sup *s);
 /* The words of the last error that this instance logged, in the file of its service. */
 void status_last_error(const struct unit *u, struct str *out);

@@ -15,6 +15,9 @@
 #include "net/loop.h"
 #include "proc/config.h"
 #include "proc/crash.h"
+#include "proc/metrics.h"
+#include "supervisor/certset.h"
+#include "supervisor/certwatch.h"
 #include "supervisor/checker.h"
 #include "supervisor/holder.h"
 #include "supervisor/layout.h"
@@ -181,6 +184,7 @@ bool sup_accept_config(struct sup *s, struct config *cfg, uint64_t generation, s
 	s->generation = generation;
 	set_policy(s);
 	apply_log_settings(s);
+	metrics_listen(s->metrics, s->cfg);
 	return true;
 }
 
@@ -322,6 +326,13 @@ static void on_checked(void *arg, const char *reasons)
 		log_err("-", "event=config_refused reason=%s", log_quote(slice_str(reasons)));
 		sup_report(s, "%.*s", (int)strlen(reasons) - 1, reasons);
 	}
+	for (const char *line = checker_warnings(s->checker); *line;) {
+		int n = (int)strcspn(line, "\n");
+
+		log_warn("-", "event=config_warning reason=\"%.*s\"", n, line);
+		sup_report(s, "warning: %.*s", n, line);
+		line += n + (line[n] != '\0');
+	}
 	checker_free(&s->checker);
 	if (good && s->phase == SUP_CHECKING) {
 		begin_start(s);
@@ -396,6 +407,7 @@ static void on_house(void *arg)
 		control_keep_alive(s);
 	refresh_own_log(s, false);
 	reload_tick(s);
+	certwatch_tick(s->certs);
 }
 
 static void on_watchdog(void *arg)
@@ -461,6 +473,22 @@ static void watch_signals(struct sup *s)
 		loop_timer_set(s->watchdog, watchdog_ms, watchdog_ms);
 }
 
+/* Those of services that run already are judged once all is ready: they go on in any case. */
+static bool read_certificates(struct sup *s, bool adopting, struct str *why)
+{
+	struct certset *set;
+
+	if (certset_new(&set, s->cfg, why))
+		return false;
+	if (!adopting && certset_missing(set, false, why)) {
+		log_err("-", "event=config_refused reason=%s", log_quote(str_slice(why)));
+		certset_free(&set);
+		return false;
+	}
+	s->certs = certwatch_new(s, set, !adopting);
+	return true;
+}
+
 /* False: the start has failed, and nothing runs that did not run before. */
 static bool begin(struct sup *s, bool adopting)
 {
@@ -469,6 +497,8 @@ static bool begin(struct sup *s, bool adopting)
 
 	if (!sup_accept_config(s, s->cfg, s->generation ? s->generation : accepted_generation() + 1,
 			       &why))
+		goto out;
+	if (!read_certificates(s, adopting, &why))
 		goto out;
 	add_units(s);
 	if (!adopting && !open_sockets(s))
@@ -481,7 +511,13 @@ static bool begin(struct sup *s, bool adopting)
 		each_orphan(s, on_orphan);
 		sup_step(s);
 	} else {
-		s->checker = checker_start(s->loop, s->bin, CONFIG_PATH, s->cfg, on_checked, s);
+		s->checker = checker_start(
+			s->loop, &(struct checker_request){.bin = s->bin,
+							   .path = CONFIG_PATH,
+							   .cfg = s->cfg,
+							   .files = certwatch_set(s->certs),
+							   .on_done = on_checked,
+							   .arg = s});
 	}
 	ok = true;
 out:
@@ -494,6 +530,8 @@ out:
 static void end(struct sup *s)
 {
 	checker_free(&s->checker);
+	certwatch_free(&s->certs);
+	metrics_free(&s->metrics);
 	reload_free(s);
 	control_close_all(s);
 	peer_close_all(s);
@@ -529,6 +567,7 @@ int sup_run(const struct sup_options *o)
 	list_init(&s->controls);
 	s->loop = loop_new();
 	s->sockets = sockets_new();
+	s->metrics = metrics_new(s->loop, "supervisor", "supervisor", status_metrics, s);
 	watch_signals(s);
 	adopting = each_orphan(s, NULL);
 	s->exit_code = 1;

@@ -17,6 +17,8 @@
 #include "net/loop.h"
 #include "proc/config.h"
 #include "proc/inherit.h"
+#include "supervisor/certset.h"
+#include "supervisor/certwatch.h"
 #include "supervisor/holder.h"
 #include "supervisor/layout.h"
 #include "supervisor/logpipe.h"
@@ -164,21 +166,13 @@ static bool add_listeners(const struct unit *u, struct inherit *in, struct str *
 bool unit_add_files(const struct sup *s, const struct table_row *row, struct inherit *in,
 		    struct str *why)
 {
-	const struct {
-		const char *name;
-		const char *path;
-	} files[] = {{"tls.certificate", s->cfg->tls_certificate}, {"tls.key", s->cfg->tls_key}};
+	const struct certset *set = certwatch_set(s->certs);
 
-	for (size_t i = 0; row->uses_tls && i < 2; i++) {
-		int fd = open(files[i].path, O_RDONLY | O_CLOEXEC);
-
-		if (fd < 0) {
-			str_addf(why, "%s: %s: %s; `pki lab` makes one", files[i].name,
-				 files[i].path, strerror(errno));
-			return false;
-		}
-		inherit_add_fd(in, INHERIT_FILE, fd, files[i].name, NULL);
-	}
+	if (!row->uses_tls)
+		return true;
+	if (certset_missing(set, false, why))
+		return false;
+	certset_add(set, in);
 	return true;
 }
 
@@ -239,6 +233,7 @@ static void spawn(struct unit *u)
 	if (fill_inherit(u, &in, &why)) {
 		/* First the router learns the token, then the process may use it. */
 		u->token = xstrdup(in.token);
+		u->files_owed = false;
 		peer_announce(u->sup, u->name, u->row->service, u->token);
 		pid = run(u, &in, &pidfd, &why);
 	}

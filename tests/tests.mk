@@ -24,7 +24,7 @@ test_libs   = $(call archives,tests/support $(or $(TEST_USES.$(test_folder)),$(T
 .SECONDEXPANSION:
 $(TEST_BINS): $(B)/tests/%: $(B)/tests/%.o $$(call test_libs,$$@)
 	@echo "  LD $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(call test_libs,$@) -Wl,--end-group \
+	$(Q)$(CC) $(LDFLAGS) -fno-lto -o $@ $< -Wl,--start-group $(call test_libs,$@) -Wl,--end-group \
 		$(shell pkg-config --libs $(PKGS.test))
 
 tests: programs $(TEST_PROGRAMS:%=$(B)/bin/%) $(TEST_BINS)
@@ -36,7 +36,8 @@ check: deps
 # libFuzzer: tests/fuzz/fuzz_*.c with clang; `make fuzz SECONDS=60` runs each on its corpus.
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BINS    := $(FUZZ_SOURCES:tests/fuzz/%.c=$(O)/fuzz/%)
-FUZZ_DEPS    := $(wildcard lib/base/*.c lib/xmpp/*.c lib/ipc/codec.c lib/ipc/link.c lib/ipc/db_pack.c)
+FUZZ_DEPS    := $(wildcard lib/base/*.c lib/xmpp/*.c lib/ipc/codec.c lib/ipc/link.c lib/ipc/db_pack.c \
+	lib/ipc/db_archive.c)
 FUZZ_DEPS.fuzz_sup_message  := lib/proc/message.c
 FUZZ_DEPS.fuzz_session_blob := $(wildcard session/*.c)
 FUZZ_DEPS.fuzz_shelf_rows   := $(wildcard router/custody*.c) router/endpoint.c router/shelf.c

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/list.h"
 #include "base/xmem.h"
 #include "ipc/bus.h"
 #include "net/loop.h"
@@ -14,6 +15,8 @@
 #define STORE_MARGIN_MS 500
 
 #define TOKEN_RETRY_MS 100
+
+#define POSTS_BYTES ((size_t)4 * 1024 * 1024) /* under way */
 
 /* Lists are paged; this bounds what a broken router could make us keep. */
 #define LINES_MAX ((size_t)256 * 1024 * 1024)
@@ -25,9 +28,20 @@ struct question {
 	struct slice command; /* ADMIN */
 	struct slice bytes;   /* ADMIN: args; STORE: the record */
 	struct bus_client_answer *answer;
+	const struct bus_client_watch *watch; /* NULL: the answer is kept */
 	bool put; /* on the link; a link that resumes brings it over by itself */
 	bool done;
 	enum err result;
+};
+
+/* One record of many whose answer is not waited for. */
+struct post {
+	struct list link;
+	uint64_t id;
+	struct str record;
+	bus_client_done *done; /* NULL: forgotten */
+	void *arg;
+	bool put;
 };
 
 struct bus_client {
@@ -40,6 +54,10 @@ struct bus_client {
 	unsigned int deadline_ms;
 	uint64_t last_id;
 	struct question q;
+	struct list posts; /* in order */
+	size_t nposts, post_bytes;
+	size_t pump_to; /* the loop is left when there are no more posts than that */
+	bool progress;
 	bool was_up;
 };
 
@@ -69,14 +87,64 @@ static void put_question(struct bus_client *c)
 	q->put = true;
 }
 
+static void put_post(struct bus_client *c, struct post *p)
+{
+	link_put_store(bus_link(c->bus),
+		       &(struct msg_store){bus_boot(c->bus), p->id, c->deadline_ms,
+					   str_slice(&p->record)});
+	p->put = true;
+}
+
+static void post_free(struct bus_client *c, struct post *p)
+{
+	list_remove(&p->link);
+	c->nposts--;
+	c->post_bytes -= p->record.len;
+	xwipe(p->record.data, p->record.len);
+	str_clear(&p->record);
+	free(p);
+}
+
 /* A router that has never heard of us has not heard our question either. */
 static void on_up(void *arg, bool fresh)
 {
 	struct bus_client *c = arg;
 
-	if (c->q.type && !c->q.done && (fresh || !c->q.put))
+	if (c->q.type && !c->q.done && (fresh || !c->q.put)) {
+		if (c->q.put && c->q.watch)
+			c->q.watch->on_again(c->q.watch->arg);
 		put_question(c);
+	}
+	list_each (it, &c->posts) {
+		struct post *p = list_entry(it, struct post, link);
+
+		if (fresh || !p->put)
+			put_post(c, p);
+	}
 	c->was_up = true;
+}
+
+/* false: it is not the answer to a post. */
+static bool on_post_stored(struct bus_client *c, struct slice body)
+{
+	struct msg_stored m;
+
+	if (msg_stored_get(body, &m) != ERR_OK || m.op_boot != bus_boot(c->bus))
+		return false;
+	list_each (it, &c->posts) {
+		struct post *p = list_entry(it, struct post, link);
+
+		if (p->id != m.op_n)
+			continue;
+		c->progress = true;
+		if (p->done)
+			p->done(p->arg, (enum err)m.status, m.text);
+		post_free(c, p);
+		if (!c->q.type && c->nposts <= c->pump_to)
+			loop_stop(c->loop);
+		return true;
+	}
+	return false;
 }
 
 static void on_stored(struct bus_client *c, struct slice body)
@@ -110,6 +178,8 @@ static void on_admin_reply(struct bus_client *c, struct slice body)
 	q->answer->status = (enum err)m.status;
 	if (m.status != ERR_OK)
 		str_add_slice(&q->answer->text, m.text);
+	else if (q->watch)
+		q->watch->on_text(q->watch->arg, m.text);
 	else
 		str_add_slice(&q->answer->body, m.text);
 	if (q->answer->body.len > LINES_MAX)
@@ -122,7 +192,9 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 {
 	struct bus_client *c = arg;
 
-	if (c->q.done)
+	if (type == MSG_STORED && on_post_stored(c, body))
+		return;
+	if (c->q.done || !c->q.type)
 		return;
 	if (type == MSG_STORED && c->q.type == MSG_STORE)
 		on_stored(c, body);
@@ -178,6 +250,7 @@ enum err bus_client_open(struct bus_client **out, const char *dir, unsigned int 
 	enum err e;
 
 	*out = NULL;
+	list_init(&c->posts);
 	c->dir = xstrdup(dir);
 	c->deadline_ms = deadline_ms;
 	if (chdir(dir) != 0) {
@@ -205,6 +278,8 @@ void bus_client_close(struct bus_client **cp)
 	*cp = NULL;
 	if (!c)
 		return;
+	while (c->nposts)
+		post_free(c, list_entry(list_first(&c->posts), struct post, link));
 	bus_close(&c->bus);
 	if (c->loop) {
 		loop_timer_free(&c->deadline);
@@ -245,11 +320,8 @@ static void explain_failure(const struct bus_client *c, struct str *why)
 			 err_text(c->q.result), c->dir);
 }
 
-/* Asks q and runs the loop until it is answered or the deadline has passed. */
-static enum err ask(struct bus_client *c, struct question q)
+static void open_bus(struct bus_client *c)
 {
-	c->q = q;
-	c->q.id = ++c->last_id;
 	if (!c->loop) {
 		c->loop = loop_new();
 		c->deadline = loop_timer_new(c->loop, on_deadline, c);
@@ -257,9 +329,17 @@ static enum err ask(struct bus_client *c, struct question q)
 	if (!c->bus)
 		c->bus = bus_open(c->loop, "run/bus/router", "cli", c->instance, c->token, &events,
 				  c);
-	else if (bus_is_up(c->bus))
+}
+
+/* Asks q and runs the loop until it is answered or the deadline has passed. */
+static enum err ask(struct bus_client *c, struct question q, unsigned int ms)
+{
+	c->q = q;
+	c->q.id = ++c->last_id;
+	open_bus(c);
+	if (bus_is_up(c->bus))
 		put_question(c);
-	loop_timer_set(c->deadline, c->deadline_ms, 0);
+	loop_timer_set(c->deadline, ms, 0);
 	loop_run(c->loop);
 	loop_timer_stop(c->deadline);
 	check(c->q.done);
@@ -269,16 +349,84 @@ static enum err ask(struct bus_client *c, struct question q)
 	return c->q.result;
 }
 
+/* The deadline is that of the next answer, not of all. */
+static enum err pump(struct bus_client *c, size_t upto, struct str *why)
+{
+	c->pump_to = upto;
+	while (c->nposts > upto) {
+		c->progress = false;
+		loop_timer_set(c->deadline, c->deadline_ms, 0);
+		loop_run(c->loop);
+		loop_timer_stop(c->deadline);
+		if (c->progress)
+			continue;
+		c->q = (struct question){.type = MSG_STORE, .result = ERR_TIMEOUT};
+		explain_failure(c, why);
+		c->q.type = 0;
+		return ERR_TIMEOUT;
+	}
+	return ERR_OK;
+}
+
+enum err bus_client_post(struct bus_client *c, struct slice record, bus_client_done *done,
+			 void *arg, struct str *why)
+{
+	struct post *p = xcalloc(1, sizeof(*p));
+
+	open_bus(c);
+	p->id = ++c->last_id;
+	p->done = done;
+	p->arg = arg;
+	str_init(&p->record);
+	str_add_slice(&p->record, record);
+	list_append(&c->posts, &p->link);
+	c->nposts++;
+	c->post_bytes += record.len;
+	if (bus_is_up(c->bus))
+		put_post(c, p);
+	if (c->nposts < BUS_CLIENT_POSTS && c->post_bytes < POSTS_BYTES)
+		return ERR_OK;
+	/* Half of them at once, so that not each one is a turn of its own. */
+	return pump(c, c->nposts / 2, why);
+}
+
+enum err bus_client_flush(struct bus_client *c, struct str *why)
+{
+	return pump(c, 0, why);
+}
+
+void bus_client_forget(struct bus_client *c)
+{
+	list_each (it, &c->posts)
+		list_entry(it, struct post, link)->done = NULL;
+}
+
 enum err bus_client_store(struct bus_client *c, struct slice record, struct bus_client_answer *out)
 {
-	return ask(c, (struct question){.type = MSG_STORE, .bytes = record, .answer = out});
+	return ask(c, (struct question){.type = MSG_STORE, .bytes = record, .answer = out},
+		   c->deadline_ms);
 }
 
 enum err bus_client_admin(struct bus_client *c, const char *command, struct slice args,
 			  struct bus_client_answer *out)
 {
-	return ask(c, (struct question){.type = MSG_ADMIN,
-					.command = slice_str(command),
-					.bytes = args,
-					.answer = out});
+	return ask(c,
+		   (struct question){.type = MSG_ADMIN,
+				     .command = slice_str(command),
+				     .bytes = args,
+				     .answer = out},
+		   c->deadline_ms);
+}
+
+enum err bus_client_watch(struct bus_client *c, const char *command, struct slice args,
+			  unsigned int ms, const struct bus_client_watch *watch,
+			  struct bus_client_answer *out)
+{
+	return ask(c,
+		   (struct question){.type = MSG_ADMIN,
+				     .command = slice_str(command),
+				     .bytes = args,
+				     .answer = out,
+				     .watch = watch},
+		   ms);
 }

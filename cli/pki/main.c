@@ -16,6 +16,7 @@ struct values {
 	const char *domain;
 	struct command_list hosts;
 	bool force;
+	bool add;
 };
 
 static void print_lab(const struct values *v)
@@ -51,6 +52,19 @@ static void print_lab(const struct values *v)
 	str_clear(&out);
 }
 
+static void print_added(const struct values *v)
+{
+	const char *d = v->domain;
+
+	if (v->common.json)
+		printf("{\"file\":\"%s/pki/%s.crt\"}\n{\"file\":\"%s/pki/%s.key\"}\n",
+		       v->common.dir, d, v->common.dir, d);
+	else
+		printf("made %s/pki/%s.crt and %s.key; in conf/roundhouse.conf:\n"
+		       "  tls = { extra = [ \"pki/%s.crt pki/%s.key\" ]; ... }\n",
+		       v->common.dir, d, d, d, d);
+}
+
 static int run_lab(const void *arg, int argc, char **argv)
 {
 	const struct values *v = arg;
@@ -58,7 +72,8 @@ static int run_lab(const void *arg, int argc, char **argv)
 				      .domain = v->domain,
 				      .hosts = v->hosts.items,
 				      .nhosts = v->hosts.count,
-				      .force = v->force};
+				      .force = v->force,
+				      .add = v->add};
 	struct str why = STR_INIT;
 	enum err e;
 
@@ -68,7 +83,7 @@ static int run_lab(const void *arg, int argc, char **argv)
 				    "which domain? usage: pki [-C DIR] lab --domain DOMAIN");
 	e = pki_lab_make(&req, &why);
 	if (e == ERR_OK)
-		print_lab(v);
+		v->add ? print_added(v) : print_lab(v);
 	else
 		command_fail("pki", 0, "%s", why.data);
 	str_clear(&why);
@@ -98,7 +113,9 @@ static const struct command commands[] = {
 		 "server.key, all\n"
 		 "ECDSA P-256. The server's certificate names DOMAIN, *.DOMAIN, this host, every "
 		 "--host\n"
-		 "and 127.0.0.1. Files that are there already are left alone without --force."},
+		 "and 127.0.0.1. Files that are there already are left alone without --force.\n"
+		 "--add makes pki/DOMAIN.crt and DOMAIN.key only, signed by the lab CA that is "
+		 "there."},
 	{"inspect", "FILE", 1, 1, run_inspect,
 	 .help = "says what is in a file of keys, certificates or requests\n\n"
 		 "PEM or DER; FILE as named, else in the instance's pki/. Every object of a bundle "
@@ -112,6 +129,8 @@ static const struct command_option options[] = {
 	 "the XMPP domain that the certificate is for"},
 	{"--host", COMMAND_TEXTS, offsetof(struct values, hosts), "NAME", "lab",
 	 "one more host name or IP address; may be given again"},
+	{"--add", COMMAND_FLAG, offsetof(struct values, add), NULL, "lab",
+	 "one more domain, signed by the lab CA that is there"},
 	{"--force", COMMAND_FLAG, offsetof(struct values, force), NULL, "lab",
 	 "replace the files that are there"},
 };

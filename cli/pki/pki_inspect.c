@@ -13,6 +13,8 @@
 #include "cli/common/json_line.h"
 #include "cli/common/table.h"
 
+#define EXPIRES_SOON_DAYS 30
+
 /* One block, as text or as a JSON object. */
 struct block {
 	struct str *out;
@@ -163,6 +165,22 @@ static void add_time(struct block *b, const char *label, const ASN1_TIME *t)
 	str_clear(&text);
 }
 
+/* As the services warn by default (tls.warn_days). */
+static void add_advice(struct block *b, const ASN1_TIME *t)
+{
+	struct str text = STR_INIT;
+	int days, seconds;
+
+	if (!ASN1_TIME_diff(&days, &seconds, NULL, t) || days > EXPIRES_SOON_DAYS)
+		return;
+	if (days < 0 || seconds < 0)
+		str_adds(&text, "has expired: clients refuse it; renew it");
+	else
+		str_addf(&text, "expires in %d days: renew it", days);
+	add(b, "Warning", str_slice(&text));
+	str_clear(&text);
+}
+
 static void add_serial(struct block *b, const X509 *x)
 {
 	BIGNUM *bn = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
@@ -183,6 +201,7 @@ static void show_certificate(struct block *b, X509 *x)
 	add_name(b, "Issuer", X509_get_issuer_name(x));
 	add_time(b, "Valid from", X509_get0_notBefore(x));
 	add_time(b, "Valid until", X509_get0_notAfter(x));
+	add_advice(b, X509_get0_notAfter(x));
 	add_san(b, X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL));
 	add_serial(b, x);
 	add_key(b, "Public key", X509_get0_pubkey(x));

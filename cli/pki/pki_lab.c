@@ -15,7 +15,8 @@
 
 #include "cli/pki/pki_cert.h"
 
-#define CA_NAME "Roundhouse lab CA"
+#define CA_NAME	      "Roundhouse lab CA"
+#define FILE_NAME_MAX 288 /* a domain, ".", ".crt.new" */
 
 enum { CA_KEY, SERVER_KEY, CA_CERT, SERVER_CERT, NFILES };
 
@@ -36,6 +37,7 @@ struct lab {
 	X509 *ca;
 	X509 *server;
 	GENERAL_NAMES *names;
+	char file[NFILES][FILE_NAME_MAX]; /* "": not written */
 };
 
 static void lab_clear(struct lab *lab)
@@ -161,14 +163,16 @@ static enum err make_certificates(struct lab *lab, const struct pki_lab_request 
 	/* X.520 bounds a common name at 64; clients look at the alternative names only. */
 	const char *cn = strlen(req->domain) <= 64 ? req->domain : "Roundhouse lab server";
 
-	lab->ca_key = pki_cert_new_key();
 	lab->server_key = pki_cert_new_key();
+	if (!req->add)
+		lab->ca_key = pki_cert_new_key();
 	if (!lab->ca_key || !lab->server_key)
 		return openssl_failed(why, "making an ECDSA P-256 key");
 	lab->names = GENERAL_NAMES_new();
 	if (!lab->names || !add_names(lab->names, req))
 		return openssl_failed(why, "listing the certificate's names");
-	lab->ca = pki_cert_new_ca(lab->ca_key, CA_NAME, PKI_LAB_CA_DAYS);
+	if (!req->add)
+		lab->ca = pki_cert_new_ca(lab->ca_key, CA_NAME, PKI_LAB_CA_DAYS);
 	if (lab->ca)
 		lab->server = pki_cert_new_server(lab->server_key, cn, lab->names,
 						  PKI_LAB_SERVER_DAYS, lab->ca, lab->ca_key);
@@ -220,20 +224,64 @@ static bool write_pem(BIO *bio, const struct lab *lab, int which)
 	}
 }
 
-static void temp_name(char out[32], int which)
+static void set_names(struct lab *lab, const struct pki_lab_request *req)
 {
-	snprintf(out, 32, ".%s.new", files[which].name);
+	for (int i = 0; i < NFILES; i++)
+		if (!req->add)
+			snprintf(lab->file[i], FILE_NAME_MAX, "%s", files[i].name);
+	if (!req->add)
+		return;
+	snprintf(lab->file[SERVER_KEY], FILE_NAME_MAX, "%s.key", req->domain);
+	snprintf(lab->file[SERVER_CERT], FILE_NAME_MAX, "%s.crt", req->domain);
+}
+
+static FILE *open_in(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+
+	if (!f && fd >= 0)
+		close(fd);
+	return f;
+}
+
+static enum err load_ca(struct lab *lab, int dirfd, const char *path, struct str *why)
+{
+	FILE *key = open_in(dirfd, files[CA_KEY].name);
+	FILE *cert = key ? open_in(dirfd, files[CA_CERT].name) : NULL;
+
+	if (cert) {
+		lab->ca_key = PEM_read_PrivateKey(key, NULL, NULL, (void *)(uintptr_t) "");
+		lab->ca = PEM_read_X509(cert, NULL, NULL, NULL);
+	}
+	if (!lab->ca || !lab->ca_key || X509_check_private_key(lab->ca, lab->ca_key) != 1) {
+		str_addf(why,
+			 "%s: no lab CA that could sign (ca.key and ca.pem); make one first, "
+			 "without --add",
+			 path);
+		ERR_clear_error();
+	}
+	if (key)
+		fclose(key);
+	if (cert)
+		fclose(cert);
+	return why->len ? ERR_CONFLICT : ERR_OK;
+}
+
+static void temp_name(char out[FILE_NAME_MAX + 8], const struct lab *lab, int which)
+{
+	snprintf(out, FILE_NAME_MAX + 8, ".%s.new", lab->file[which]);
 }
 
 static bool write_temp(int dirfd, const struct lab *lab, int which)
 {
-	char name[32];
+	char name[FILE_NAME_MAX + 8];
 	FILE *f = NULL;
 	BIO *bio = NULL;
 	int fd;
 	bool ok;
 
-	temp_name(name, which);
+	temp_name(name, lab, which);
 	unlinkat(dirfd, name, 0); /* left by one that was killed */
 	fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -250,28 +298,31 @@ static bool write_temp(int dirfd, const struct lab *lab, int which)
 	return ok;
 }
 
-static enum err refuse_existing(int dirfd, const char *path, struct str *why)
+static enum err refuse_existing(int dirfd, const char *path, const struct lab *lab, bool add,
+				struct str *why)
 {
 	for (int i = 0; i < NFILES; i++) {
-		if (faccessat(dirfd, files[i].name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		if (!*lab->file[i] ||
+		    faccessat(dirfd, lab->file[i], F_OK, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
-		str_addf(why,
-			 "%s/%s is there already and was left alone; --force replaces the lab CA "
-			 "and the server's key and certificate (clients must then trust the new "
-			 "ca.pem)",
-			 path, files[i].name);
+		str_addf(why, "%s/%s is there already and was left alone; --force replaces %s",
+			 path, lab->file[i],
+			 add ? "this domain's key and certificate"
+			     : "the lab CA and the server's key and certificate (clients must then "
+			       "trust the new ca.pem)");
 		return ERR_CONFLICT;
 	}
 	return ERR_OK;
 }
 
-static void remove_temps(int dirfd)
+static void remove_temps(int dirfd, const struct lab *lab)
 {
-	char name[32];
+	char name[FILE_NAME_MAX + 8];
 
 	for (int i = 0; i < NFILES; i++) {
-		temp_name(name, i);
-		unlinkat(dirfd, name, 0);
+		temp_name(name, lab, i);
+		if (*lab->file[i])
+			unlinkat(dirfd, name, 0);
 	}
 }
 
@@ -279,20 +330,21 @@ static void remove_temps(int dirfd)
 static enum err write_files(int dirfd, const char *path, const struct lab *lab, bool force,
 			    struct str *why)
 {
-	char name[32];
+	char name[FILE_NAME_MAX + 8];
 
 	for (int i = 0; i < NFILES; i++) {
-		if (!write_temp(dirfd, lab, i)) {
-			io_failed(why, path, files[i].name);
-			remove_temps(dirfd);
+		if (*lab->file[i] && !write_temp(dirfd, lab, i)) {
+			io_failed(why, path, lab->file[i]);
+			remove_temps(dirfd, lab);
 			return ERR_IO;
 		}
 	}
 	for (int i = 0; i < NFILES; i++) {
-		temp_name(name, i);
-		if (renameat2(dirfd, name, dirfd, files[i].name, force ? 0 : RENAME_NOREPLACE)) {
-			io_failed(why, path, files[i].name);
-			remove_temps(dirfd);
+		temp_name(name, lab, i);
+		if (*lab->file[i] &&
+		    renameat2(dirfd, name, dirfd, lab->file[i], force ? 0 : RENAME_NOREPLACE)) {
+			io_failed(why, path, lab->file[i]);
+			remove_temps(dirfd, lab);
 			return ERR_IO;
 		}
 	}
@@ -315,8 +367,11 @@ enum err pki_lab_make(const struct pki_lab_request *req, struct str *why)
 	err = dirfd < 0 ? ERR_IO : ERR_OK;
 	if (err == ERR_OK) /* until it is closed: two at a time would mix their files */
 		flock(dirfd, LOCK_EX);
+	set_names(&lab, req);
 	if (err == ERR_OK && !req->force)
-		err = refuse_existing(dirfd, path.data, why);
+		err = refuse_existing(dirfd, path.data, &lab, req->add, why);
+	if (err == ERR_OK && req->add)
+		err = load_ca(&lab, dirfd, path.data, why);
 	if (err == ERR_OK)
 		err = make_certificates(&lab, req, why);
 	if (err == ERR_OK)

@@ -9,7 +9,7 @@
 #include "cli/xmpp/password.h"
 #include "cli/xmpp/remote.h"
 #include "cli/xmpp/report.h"
-#include "cli/xmpp/scram_keys.h"
+#include "scram/scram_keys.h"
 #include "proc/config.h"
 
 #define LIST_PAGE 500
@@ -185,28 +185,10 @@ int user_passwd(const void *values, int argc, char **argv)
 
 /* ---- del ---- */
 
-/* After the account, so that nobody logs in again in between. */
-static int end_sessions(struct bus_client *c, const struct jid *jid)
-{
-	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
-	int code = remote_admin(c, "kick", jid_bare(jid), ERR_NOTFOUND, &a);
-
-	if (a.status == ERR_NOTFOUND)
-		code = COMMAND_OK;
-	if (code != COMMAND_OK)
-		command_fail("xmpp", code,
-			     "%s was removed, but its open sessions may remain; end them with "
-			     "'xmpp kick %s'",
-			     jid->text, jid->text);
-	bus_client_answer_clear(&a);
-	return code;
-}
-
 int user_del(const void *values, int argc, char **argv)
 {
 	const struct xmpp_values *v = values;
 	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
-	struct str record = STR_INIT;
 	struct bus_client *c = NULL;
 	struct jid jid = JID_NONE;
 	int code = remote_jid(&jid, argv[0], false);
@@ -214,20 +196,15 @@ int user_del(const void *values, int argc, char **argv)
 	(void)argc;
 	if (code == COMMAND_OK)
 		code = remote_open(v, &c);
-	if (code == COMMAND_OK) {
-		msg_db_account_del_put(&record,
-				       &(struct msg_db_account_del){jid.local, jid.domain});
-		code = remote_store(c, str_slice(&record), ERR_NOTFOUND, &a);
-	}
+	/* The router's work: sessions end and contacts are told before the account goes. */
+	if (code == COMMAND_OK)
+		code = remote_admin(c, "remove", jid_bare(&jid), ERR_NOTFOUND, &a);
 	if (a.status == ERR_NOTFOUND)
 		say_unknown(&jid);
-	if (code == COMMAND_OK)
-		code = end_sessions(c, &jid);
 	if (code == COMMAND_OK)
 		print_done(v, "removed", jid.text);
 	bus_client_close(&c);
 	bus_client_answer_clear(&a);
-	str_clear(&record);
 	jid_clear(&jid);
 	return code;
 }

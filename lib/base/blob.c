@@ -1,17 +1,19 @@
 #include "base/blob.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/pool.h"
 #include "base/xmem.h"
+
+#define SECRET (1u << 31)
 
 struct blob *blob_new(const void *data, size_t len)
 {
 	struct blob *b;
 
 	check(len < UINT32_MAX);
-	b = xmalloc(sizeof(*b) + len + 1);
+	b = pool_alloc(sizeof(*b) + len + 1);
 	b->refs = 1;
 	b->len = (uint32_t)len;
 	if (len)
@@ -20,9 +22,14 @@ struct blob *blob_new(const void *data, size_t len)
 	return b;
 }
 
+void blob_set_secret(struct blob *b)
+{
+	b->refs |= SECRET;
+}
+
 struct blob *blob_ref(struct blob *b)
 {
-	check(b->refs < UINT32_MAX);
+	check((b->refs & ~SECRET) < SECRET - 1);
 	b->refs++;
 	return b;
 }
@@ -34,7 +41,10 @@ void blob_unref(struct blob **bp)
 	*bp = NULL;
 	if (!b)
 		return;
-	check(b->refs > 0);
-	if (--b->refs == 0)
-		free(b);
+	check((b->refs & ~SECRET) > 0);
+	if ((--b->refs & ~SECRET) != 0)
+		return;
+	if (b->refs & SECRET)
+		xwipe(b->data, b->len);
+	pool_free(b, sizeof(*b) + b->len + 1);
 }

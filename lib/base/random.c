@@ -32,12 +32,17 @@ uint64_t random_u64(void)
 void random_hex(char *out, size_t bytes)
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char b;
+	unsigned char b[32];
 
-	while (bytes--) {
-		random_bytes(&b, 1);
-		*out++ = digits[b >> 4];
-		*out++ = digits[b & 15];
+	while (bytes) {
+		size_t n = bytes < sizeof(b) ? bytes : sizeof(b);
+
+		random_bytes(b, n);
+		bytes -= n;
+		for (size_t i = 0; i < n; i++) {
+			*out++ = digits[b[i] >> 4];
+			*out++ = digits[b[i] & 15];
+		}
 	}
 	*out = '\0';
 }

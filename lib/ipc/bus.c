@@ -1,5 +1,6 @@
 #include "ipc/bus.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -37,6 +38,14 @@ struct bus {
 	char refused[128]; /* the last refusal logged, so that it is said once */
 };
 
+static bool send_frame(struct bus *b, struct slice frame)
+{
+	bool taken = wire_send(b->socket, NULL, frame);
+
+	loop_zmq_sent(b->zmq);
+	return taken;
+}
+
 static void say_hello(void *arg)
 {
 	struct bus *b = arg;
@@ -51,7 +60,7 @@ static void say_hello(void *arg)
 				      .instance = slice_str(b->instance),
 				      .token = slice_str(b->token),
 			      });
-	wire_send(b->socket, NULL, str_slice(&frame));
+	send_frame(b, str_slice(&frame));
 	str_clear(&frame);
 }
 
@@ -152,7 +161,7 @@ static void sync_link(struct bus *b)
 	struct str frame = STR_INIT;
 
 	link_make_sync(b->link, &frame);
-	wire_send(b->socket, NULL, str_slice(&frame));
+	send_frame(b, str_slice(&frame));
 	str_clear(&frame);
 }
 
@@ -189,7 +198,7 @@ static void on_frame(struct bus *b, struct slice frame)
 	}
 }
 
-static void on_readable(void *arg)
+static bool on_readable(void *arg)
 {
 	struct bus *b = arg;
 	zmq_msg_t m;
@@ -198,11 +207,12 @@ static void on_readable(void *arg)
 		zmq_msg_init(&m);
 		if (zmq_msg_recv(&m, b->socket, ZMQ_DONTWAIT) < 0) {
 			zmq_msg_close(&m);
-			break;
+			return zmq_errno() == EINTR;
 		}
 		on_frame(b, slice_of(zmq_msg_data(&m), zmq_msg_size(&m)));
 		zmq_msg_close(&m);
 	}
+	return true;
 }
 
 /* Sends what may go now; true if something is left for the tick. */
@@ -215,7 +225,7 @@ static bool flush(struct bus *b, bool all)
 	if (!all && !force && !link_eager(b->link))
 		return owed || link_pending(b->link);
 	while (link_next(b->link, force, &frame)) {
-		if (!wire_send(b->socket, NULL, frame))
+		if (!send_frame(b, frame))
 			return true;
 		link_sent(b->link);
 		force = false;

@@ -118,34 +118,97 @@ bool codec_get_bytes(struct slice *in, struct slice *s)
 	return true;
 }
 
-static size_t record_begin(struct str *out, uint16_t type)
-{
-	size_t at = out->len;
+/* A record is measured first and then written at one go: its dozen fields would each ask for room.
+ */
 
-	codec_put_u32(out, 0);
-	codec_put_u16(out, type);
-	return at;
+static inline size_t str_size(struct slice s)
+{
+	check(s.len <= UINT16_MAX);
+	return sizeof(uint16_t) + s.len;
 }
 
-static void record_end(struct str *out, size_t at)
+static inline size_t bytes_size(struct slice s)
 {
-	uint32_t len = htole32((uint32_t)(out->len - at - sizeof(len)));
-
-	check(out->len - at <= IPC_RECORD_MAX);
-	memcpy(out->data + at, &len, sizeof(len));
+	check(s.len <= IPC_BYTES_MAX);
+	return sizeof(uint32_t) + s.len;
 }
 
-#define F_U8(f)	   codec_put_u8(out, m->f);
-#define F_U16(f)   codec_put_u16(out, m->f);
-#define F_U32(f)   codec_put_u32(out, m->f);
-#define F_U64(f)   codec_put_u64(out, m->f);
-#define F_STR(f)   codec_put_str(out, m->f);
-#define F_BYTES(f) codec_put_bytes(out, m->f);
+static inline char *write_u16(char *p, uint16_t v)
+{
+	v = htole16(v);
+	memcpy(p, &v, sizeof(v));
+	return p + sizeof(v);
+}
+
+static inline char *write_u32(char *p, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(p, &v, sizeof(v));
+	return p + sizeof(v);
+}
+
+static inline char *write_u64(char *p, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(p, &v, sizeof(v));
+	return p + sizeof(v);
+}
+
+static inline char *write_slice(char *p, struct slice s)
+{
+	if (s.len)
+		memcpy(p, s.data, s.len);
+	return p + s.len;
+}
+
+/* Room for a record of size bytes in all, and its beginning. */
+static char *record_begin(struct str *out, size_t size, uint16_t type)
+{
+	char *p;
+
+	check(size <= IPC_RECORD_MAX);
+	str_reserve(out, size);
+	p = out->data + out->len;
+	out->len += size;
+	out->data[out->len] = '\0';
+	p = write_u32(p, (uint32_t)(size - sizeof(uint32_t)));
+	return write_u16(p, type);
+}
+
+#define RECORD_HEAD (sizeof(uint32_t) + sizeof(uint16_t))
+
+#define F_U8(f)	   +sizeof(uint8_t)
+#define F_U16(f)   +sizeof(uint16_t)
+#define F_U32(f)   +sizeof(uint32_t)
+#define F_U64(f)   +sizeof(uint64_t)
+#define F_STR(f)   +str_size(m->f)
+#define F_BYTES(f) +bytes_size(m->f)
+#define MSG(NAME, name, number, from, to, fields, help)              \
+	static inline size_t name##_size(const struct msg_##name *m) \
+	{                                                            \
+		(void)m;                                             \
+		return RECORD_HEAD fields;                           \
+	}
+#include "ipc/messages.def"
+#undef MSG
+#undef F_U8
+#undef F_U16
+#undef F_U32
+#undef F_U64
+#undef F_STR
+#undef F_BYTES
+
+#define F_U8(f)	   *p++ = (char)m->f;
+#define F_U16(f)   p = write_u16(p, m->f);
+#define F_U32(f)   p = write_u32(p, m->f);
+#define F_U64(f)   p = write_u64(p, m->f);
+#define F_STR(f)   p = write_slice(write_u16(p, (uint16_t)m->f.len), m->f);
+#define F_BYTES(f) p = write_slice(write_u32(p, (uint32_t)m->f.len), m->f);
 #define MSG(NAME, name, number, from, to, fields, help)                    \
 	void msg_##name##_put(struct str *out, const struct msg_##name *m) \
 	{                                                                  \
-		size_t at = record_begin(out, (number));                   \
-		fields record_end(out, at);                                \
+		char *p = record_begin(out, name##_size(m), (number));     \
+		fields check(p == out->data + out->len);                   \
 	}
 #include "ipc/messages.def"
 #undef MSG

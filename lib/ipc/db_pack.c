@@ -12,6 +12,7 @@ void db_roster_item_put(struct str *out, const struct db_roster_item *item)
 	codec_put_u8(out, item->pending_in);
 	codec_put_u16(out, item->ngroups);
 	codec_put_bytes(out, item->groups);
+	codec_put_bytes(out, item->request);
 }
 
 bool db_roster_item_get(struct slice *in, struct db_roster_item *item)
@@ -20,7 +21,8 @@ bool db_roster_item_get(struct slice *in, struct db_roster_item *item)
 	return codec_get_str(in, &item->jid) && codec_get_str(in, &item->name) &&
 	       codec_get_u8(in, &item->subscription) && codec_get_u8(in, &item->ask) &&
 	       codec_get_u8(in, &item->approved) && codec_get_u8(in, &item->pending_in) &&
-	       codec_get_u16(in, &item->ngroups) && codec_get_bytes(in, &item->groups);
+	       codec_get_u16(in, &item->ngroups) && codec_get_bytes(in, &item->groups) &&
+	       codec_get_bytes(in, &item->request);
 }
 
 void db_scram_put(struct str *out, const struct db_scram *s)

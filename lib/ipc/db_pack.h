@@ -16,7 +16,8 @@
  * pending out; approved = pre-approval (3.4); pending_in = a subscribe not yet answered. groups:
  * the names, each a packed STR, count of them in ngroups. A request from somebody who is not in the
  * roster is kept as pending_in and approved together (no other item has both): it is not an item
- * of the roster and is never shown as one. */
+ * of the roster and is never shown as one. request: what came with it (RFC 6121 3.1.3): STR lang,
+ * STR child index, BYTES inner; empty = nothing. */
 struct db_roster_item {
 	struct slice jid; /* normalised bare JID */
 	struct slice name;
@@ -26,6 +27,7 @@ struct db_roster_item {
 	uint8_t pending_in;
 	uint16_t ngroups;
 	struct slice groups;
+	struct slice request;
 };
 
 void db_roster_item_put(struct str *out, const struct db_roster_item *item);
@@ -57,6 +59,15 @@ struct db_offline {
 
 void db_offline_put(struct str *out, const struct db_offline *o);
 bool db_offline_get(struct slice *in, struct db_offline *o);
+
+/* What DB_DATA_* records keep for a user. The numbers stand in the database. */
+enum db_data_kind {
+	DB_DATA_VCARD = 1,	 /* XEP-0054; key "" */
+	DB_DATA_PRIVATE = 2,	 /* XEP-0049; key = "namespace name" of the element */
+	DB_DATA_LAST = 3,	 /* XEP-0012: the last status of a user who left; key "" */
+	DB_DATA_ARCHIVE_PREFS = 4, /* XEP-0313 6; key "" */
+	DB_DATA_ACCOUNT = 5,	 /* what an account was registered with (XEP-0077); key = field */
+};
 
 /* One change of the shelf (CUSTODY 13). op: SHELF_PUT takes body; SHELF_DEL deletes the rows of
  * (sid, kind) with n <= row n <= upto. */

@@ -21,6 +21,7 @@ struct hold *hold_new(struct link *link, const struct hold_events *events)
 	list_init(&h->sessions);
 	list_init(&h->ended);
 	list_init(&h->waiting);
+	str_init(&h->aside);
 	return h;
 }
 
@@ -55,6 +56,7 @@ void hold_free(struct hold **hp)
 		session_free(list_entry(it, struct hold_session, link));
 	map64_clear(&h->by_sid);
 	hold_had_clear(h);
+	str_clear(&h->aside);
 	free(h);
 }
 
@@ -130,45 +132,61 @@ void hold_closed(struct hold_session **sp)
 	hold_end(sp, "closed");
 }
 
-/* Keeps one encoded record as stanza n and sends it. Also while the bus is down: a resumed link
- * sends it, a restarted one forgets it and hold_announce() sends it again. */
-static uint64_t take(struct hold_session *s, uint16_t type, struct str *record)
+/* Where the next stanza is encoded: on the link. Also while the bus is down: a resumed link sends
+ * it, a restarted one forgets it and hold_announce() sends it again. */
+static struct str *open_record(struct hold_session *s, size_t *at)
 {
-	struct blob *b = blob_new(record->data, record->len);
+	struct str *out = s->wait_n ? &s->hold->aside : link_open_record(s->hold->link);
+
+	*at = out->len;
+	return out;
+}
+
+/* Keeps the record that begins at `at` as the next stanza and sends it. */
+static uint64_t take(struct hold_session *s, uint16_t type, struct str *out, size_t at, bool secret)
+{
+	struct blob *b = blob_new(out->data + at, out->len - at);
 	uint64_t n = hold_out_next(&s->out);
 
-	str_clear(record);
+	if (secret)
+		blob_set_secret(b);
+	if (s->wait_n)
+		str_clear(out);
+	else
+		link_close_record(s->hold->link, type);
 	hold_out_add_take(&s->out, b);
 	s->out_bytes += b->len;
 	s->hold->total += b->len;
 	s->hold->books.accepted++;
 	s->hold->books.held++;
-	if (!s->wait_n)
-		link_put_encoded(s->hold->link, type, blob_slice(b));
 	return n;
 }
 
 uint64_t hold_send(struct hold_session *s, struct msg_stanza *m)
 {
-	struct str record = STR_INIT;
+	struct str *out;
+	size_t at;
 
 	check(s->state == SESSION_LIVE);
 	m->sid = s->sid;
 	m->n = hold_out_next(&s->out);
-	msg_stanza_put(&record, m);
-	return take(s, MSG_STANZA, &record);
+	out = open_record(s, &at);
+	msg_stanza_put(out, m);
+	return take(s, MSG_STANZA, out, at, m->flags & STANZA_SECRET);
 }
 
 uint64_t hold_refuse(struct hold_session *s, uint8_t kind, uint8_t type, struct slice id,
 		     const char *condition, const char *text)
 {
-	struct str record = STR_INIT;
 	struct msg_refused m = {s->sid, hold_out_next(&s->out), kind,		type,
 				id,	slice_str(condition),	slice_str(text)};
+	struct str *out;
+	size_t at;
 
 	check(s->state == SESSION_LIVE);
-	msg_refused_put(&record, &m);
-	return take(s, MSG_REFUSED, &record);
+	out = open_record(s, &at);
+	msg_refused_put(out, &m);
+	return take(s, MSG_REFUSED, out, at, false);
 }
 
 size_t hold_unsettled(const struct hold_session *s)

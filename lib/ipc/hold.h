@@ -45,7 +45,7 @@ struct hold_quarantined {
 	uint64_t sid, n;
 	uint8_t kind, type;
 	struct slice from, to, id;
-	struct slice bytes; /* the whole record */
+	struct slice bytes; /* the whole record; empty with STANZA_SECRET */
 };
 
 #define HOLD_BOOKS_HOW 6

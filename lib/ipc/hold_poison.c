@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "ipc/hold_types.h"
 #include "ipc/link.h"
+#include "ipc/stanza_kinds.h"
 
 #define SUSPECT_BOOTS 2
 #define CLEARED_BOOTS 6	 /* of one that some boot had survived */
@@ -181,6 +182,8 @@ static struct blob *refusal(struct slice record, struct hold_quarantined *q)
 		q->to = stanza.to;
 		if (stanza.from.len)
 			q->from = stanza.from;
+		if (stanza.flags & STANZA_SECRET)
+			q->bytes = SLICE_NONE;
 	} else if (type == MSG_REFUSED && msg_refused_get(body, &refused) == ERR_OK) {
 		out.kind = refused.kind;
 		out.type = refused.type;

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/str.h"
 #include "ipc/hold.h"
 #include "ipc/hold_ring.h"
 
@@ -67,6 +68,7 @@ struct hold {
 	bool isolate;	     /* hold_isolate() */
 	void *arg;	     /* of on_quarantine */
 	struct list waiting; /* sessions with a suspect in front */
+	struct str aside;    /* the next record of one of them */
 	struct hold_trial trial;
 	uint32_t resent, tried; /* to this router; alone */
 };

@@ -116,9 +116,17 @@ static bool token_equal(struct slice given, const char *expected)
 	return diff == 0 && len > 0;
 }
 
+static bool send_frame(struct hub *h, const char *instance, struct slice frame)
+{
+	bool taken = wire_send(h->socket, instance, frame);
+
+	loop_zmq_sent(h->zmq);
+	return taken;
+}
+
 static void send_control(struct hub *h, const char *instance, struct str *frame)
 {
-	wire_send(h->socket, instance, str_slice(frame));
+	send_frame(h, instance, str_slice(frame));
 	str_clear(frame);
 }
 
@@ -281,7 +289,7 @@ static void on_frame(struct hub *h, const char *identity, struct slice frame)
 		on_hello(h, identity, &hello);
 }
 
-/* Receives one frame with its identity. false: nothing there. */
+/* Receives one frame with its identity. false: nothing is there. */
 static bool take_one(struct hub *h)
 {
 	char identity[256];
@@ -290,7 +298,7 @@ static bool take_one(struct hub *h)
 	bool whole;
 
 	if (n < 0)
-		return false;
+		return errno == EINTR;
 	whole = n < (int)sizeof(identity) - 1;
 	identity[whole ? n : 0] = '\0';
 	zmq_msg_init(&m);
@@ -307,10 +315,12 @@ static bool take_one(struct hub *h)
 	return true;
 }
 
-static void on_readable(void *arg)
+static bool on_readable(void *arg)
 {
-	for (int i = 0; i < WIRE_DRAIN && take_one(arg); i++)
-		;
+	for (int i = 0; i < WIRE_DRAIN; i++)
+		if (!take_one(arg))
+			return false;
+	return true;
 }
 
 /* Sends what may go to p; true if something waits for the tick (or for room). */
@@ -323,7 +333,7 @@ static bool flush_peer(struct hub *h, struct hub_peer *p, bool all)
 	if (!all && !force && !link_eager(p->link))
 		return owed || link_pending(p->link);
 	while (link_next(p->link, force, &frame)) {
-		if (!wire_send(h->socket, p->instance, frame))
+		if (!send_frame(h, p->instance, frame))
 			return true;
 		link_sent(p->link);
 		force = false;

@@ -7,6 +7,7 @@
 #include "base/xmem.h"
 
 #define LINK_MAGIC 0x4852u /* "RH" */
+#define SPARES	   8	   /* batches kept, with their buffers, for the next turns */
 
 /* Encoded records with their header space in front; kept until receipted. */
 struct batch {
@@ -23,6 +24,8 @@ struct link {
 	size_t batch_max;
 
 	struct list batches; /* struct batch, oldest first */
+	struct list spares;
+	unsigned int nspares;
 	struct list *unsent; /* the next batch to send; &batches = none */
 	struct batch *open;  /* the newest, if records may still be added */
 	uint64_t last_put;
@@ -45,27 +48,39 @@ struct link *link_new(uint64_t my_boot, size_t window, size_t batch_max)
 	l->window = window;
 	l->batch_max = batch_max;
 	list_init(&l->batches);
+	list_init(&l->spares);
 	l->unsent = &l->batches;
 	str_init(&l->empty_frame);
 	return l;
 }
 
-static void batch_free(struct link *l, struct batch *b)
+static void batch_clear(struct batch *b)
+{
+	list_remove(&b->link);
+	str_clear(&b->bytes);
+	free(b);
+}
+
+static void batch_done(struct link *l, struct batch *b)
 {
 	if (l->unsent == &b->link)
 		l->unsent = b->link.next;
 	if (l->open == b)
 		l->open = NULL;
 	l->unreceipted_bytes -= b->bytes.len;
+	if (l->nspares == SPARES || b->bytes.cap > 2 * l->batch_max) {
+		batch_clear(b);
+		return;
+	}
 	list_remove(&b->link);
-	str_clear(&b->bytes);
-	free(b);
+	list_append(&l->spares, &b->link);
+	l->nspares++;
 }
 
 static void drop_all(struct link *l)
 {
 	list_each_safe (it, &l->batches)
-		batch_free(l, list_entry(it, struct batch, link));
+		batch_done(l, list_entry(it, struct batch, link));
 }
 
 void link_free(struct link **lp)
@@ -76,6 +91,8 @@ void link_free(struct link **lp)
 	if (!l)
 		return;
 	drop_all(l);
+	list_each_safe (it, &l->spares)
+		batch_clear(list_entry(it, struct batch, link));
 	str_clear(&l->empty_frame);
 	free(l);
 }
@@ -100,7 +117,7 @@ static void take_receipt(struct link *l, uint64_t receipt)
 
 		if (b->first_seq + b->count - 1 > receipt)
 			break;
-		batch_free(l, b);
+		batch_done(l, b);
 	}
 }
 
@@ -128,10 +145,21 @@ uint64_t link_peer_boot(const struct link *l)
 static struct batch *batch_new(struct link *l)
 {
 	static const char space[LINK_HEADER_LEN];
-	struct batch *b = xcalloc(1, sizeof(*b));
+	struct list *spare = list_first(&l->spares);
+	struct batch *b;
 
-	str_init(&b->bytes);
-	str_reserve(&b->bytes, 512);
+	if (spare) {
+		b = list_entry(spare, struct batch, link);
+		list_remove(spare);
+		l->nspares--;
+		b->count = 0;
+		str_reset(&b->bytes);
+	} else {
+		b = xcalloc(1, sizeof(*b));
+		list_init(&b->link);
+		str_init(&b->bytes);
+		str_reserve(&b->bytes, 512);
+	}
 	str_add(&b->bytes, space, sizeof(space));
 	b->first_seq = l->last_put + 1;
 	list_append(&l->batches, &b->link);

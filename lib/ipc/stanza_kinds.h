@@ -33,13 +33,21 @@ enum stanza_type {
 
 /* Envelope flags: what routing needs to know of the inside. */
 #define STANZA_HAS_BODY	  0x0001 /* message with a <body/> */
-#define STANZA_NO_STORE	  0x0002 /* XEP-0334 <no-store/> or <no-permanent-store/> */
+#define STANZA_NO_STORE	  0x0002 /* XEP-0334 <no-store/>: nowhere, not even offline */
 #define STANZA_STORE	  0x0004 /* XEP-0334 <store/> */
 #define STANZA_PRIVATE	  0x0008 /* XEP-0280 <private/> or XEP-0334 <no-copy/> */
 #define STANZA_RECEIPT	  0x0010 /* XEP-0184 request or received */
 #define STANZA_CHAT_STATE 0x0020 /* XEP-0085 */
 #define STANZA_DELAYED	  0x0040 /* has a XEP-0203 delay already */
 #define STANZA_TO_SELF	  0x0080 /* there was no 'to': the sender's own bare JID is meant */
+#define STANZA_HAS_SID	  0x0100 /* has a XEP-0359 <stanza-id/> (perhaps a forged one) */
+#define STANZA_ARCHIVED	  0x0200 /* is in its receiver's archive, whose <stanza-id/> it carries */
+#define STANZA_CARBON	  0x0400 /* a XEP-0280 copy; HAS_BODY, CHAT_STATE ... are of its inside */
+#define STANZA_MUC_USER	  0x0800 /* has a XEP-0045 <x xmlns='...muc#user'/> */
+#define STANZA_NO_ARCHIVE 0x1000 /* XEP-0334 <no-store/> or <no-permanent-store/> */
+#define STANZA_MARKER	  0x2000 /* XEP-0333 */
+#define STANZA_INVITE	  0x4000 /* XEP-0249, or a mediated invitation (XEP-0045 7.8.2) */
+#define STANZA_SECRET	  0x8000 /* an iq that may have a password (XEP-0077): never on a disk */
 
 /* SETTLED.how: the books of P1 count these. */
 enum settled {

@@ -18,7 +18,8 @@
 
 #define READ_MAX      (32 * 1024)
 #define READS_IN_TURN 4
-#define SPARES	      32 /* output buffers kept for the next turn, for all connections */
+#define HELLO_MAX     16384 /* of a ClientHello that is not whole yet */
+#define SPARES	      32    /* output buffers kept for the next turn, for all connections */
 #define SPARE_MAX     (16 * 1024)
 
 enum conn_state {
@@ -48,6 +49,7 @@ struct conn {
 	void *arg;
 	struct loop_fd *watch;
 	struct tls_ctx *tls; /* only until the handshake begins */
+	size_t cert;	     /* the same: see tls_ctx_server() */
 	SSL *ssl;
 	struct str out;
 	size_t out_off;
@@ -61,6 +63,7 @@ struct conn {
 	int watching;
 	enum conn_state state;
 	bool paused;
+	bool came;	 /* bytes came while paused: not watched until that is over */
 	bool want_write; /* OpenSSL waits for room to write */
 	bool direct;
 	bool freed;
@@ -178,11 +181,13 @@ static bool ssl_go_on(struct conn *c, int result)
 	}
 }
 
+/* Most pauses are over before the peer says anything more (it waits for our answer): so the watch
+ * goes on until it does. */
 static void update_watch(struct conn *c)
 {
 	bool hs = c->state == CONN_HANDSHAKE;
 	bool reads = hs || c->state == CONN_LINGERING ||
-		     (!c->paused && c->state != CONN_UPGRADE && c->state != CONN_FLUSHING);
+		     (!c->came && c->state != CONN_UPGRADE && c->state != CONN_FLUSHING);
 	bool writes = c->want_write || (c->out.len > c->out_off && !hs);
 	int want = (reads ? LOOP_READ : 0) | (writes ? LOOP_WRITE : 0);
 
@@ -194,13 +199,20 @@ static void update_watch(struct conn *c)
 
 static void begin_handshake(struct conn *c)
 {
-	c->ssl = tls_ctx_server(c->tls);
+	c->ssl = tls_ctx_server(c->tls, c->cert);
 	tls_ctx_unref(&c->tls);
 	if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1) {
 		over(c, "no TLS object: out of memory?");
 		return;
 	}
 	c->state = CONN_HANDSHAKE;
+}
+
+/* OpenSSL would take 128 KB of somebody who has not said who he is. */
+static bool hello_is_too_big(const struct conn *c)
+{
+	return SSL_get_state(c->ssl) == TLS_ST_SR_CLNT_HELLO &&
+	       BIO_number_read(SSL_get_rbio(c->ssl)) > HELLO_MAX;
 }
 
 static void handshake(struct conn *c)
@@ -211,7 +223,8 @@ static void handshake(struct conn *c)
 	errno = 0;
 	r = SSL_accept(c->ssl);
 	if (r != 1) {
-		ssl_go_on(c, r);
+		if (ssl_go_on(c, r) && hello_is_too_big(c))
+			over(c, "the ClientHello is larger than 16384 bytes");
 		return;
 	}
 	c->state = CONN_SECURE;
@@ -378,6 +391,8 @@ static void on_ready(void *arg, int events)
 	struct conn *c = arg;
 
 	enter(c);
+	if (events & LOOP_READ)
+		c->came = c->paused;
 	if ((events & LOOP_WRITE) && c->state != CONN_HANDSHAKE)
 		write_out(c);
 	if (c->state != CONN_OVER && !c->freed)
@@ -484,12 +499,13 @@ void conn_detect_tls(struct conn *c, struct tls_ctx *tls)
 	c->state = CONN_DETECT;
 }
 
-void conn_start_tls(struct conn *c, struct tls_ctx *tls)
+void conn_start_tls(struct conn *c, struct tls_ctx *tls, struct slice domain)
 {
 	if (c->state == CONN_OVER)
 		return;
 	check(c->state == CONN_PLAIN && !c->tls);
 	c->tls = tls_ctx_ref(tls);
+	c->cert = domain.len ? tls_ctx_find(tls, domain) : SIZE_MAX;
 	c->state = CONN_UPGRADE;
 	conn_flush(c);
 }
@@ -558,6 +574,7 @@ void conn_pause(struct conn *c, bool paused)
 	if (c->paused == paused || c->state == CONN_OVER)
 		return;
 	c->paused = paused;
+	c->came = c->came && paused;
 	/* What OpenSSL has read ahead does not make the socket readable again. */
 	if (!paused && c->state == CONN_SECURE && SSL_has_pending(c->ssl)) {
 		list_remove(&c->again);
@@ -646,4 +663,20 @@ size_t conn_binding_unique(const struct conn *c, unsigned char out[CONN_BINDING_
 	/* The first Finished of the handshake: the client's, or ours when a session is resumed. */
 	return SSL_session_reused(c->ssl) ? SSL_get_finished(c->ssl, out, CONN_BINDING_MAX)
 					  : SSL_get_peer_finished(c->ssl, out, CONN_BINDING_MAX);
+}
+
+size_t conn_binding_end_point(const struct conn *c, unsigned char out[CONN_BINDING_MAX])
+{
+	X509 *cert = conn_is_secure(c) ? SSL_get_certificate(c->ssl) : NULL;
+	const EVP_MD *md = NULL;
+	unsigned int len = 0;
+	int nid = NID_undef;
+
+	if (!cert || X509_get_signature_info(cert, &nid, NULL, NULL, NULL) != 1)
+		return 0;
+	/* RFC 5929 4.1: as it was signed, but never with less than SHA-256. */
+	if (nid == NID_md5 || nid == NID_sha1)
+		nid = NID_sha256;
+	md = nid == NID_undef ? NULL : EVP_get_digestbynid(nid);
+	return md && X509_digest(cert, md, out, &len) == 1 ? len : 0;
 }

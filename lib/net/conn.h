@@ -51,8 +51,9 @@ void conn_free(struct conn **cp); /* NULL-safe; closes at once what is still ope
 void conn_detect_tls(struct conn *c, struct tls_ctx *tls);
 
 /* Turns a plain connection into a TLS server after what is queued was written (STARTTLS). Plain
- * bytes are not handed up any more. */
-void conn_start_tls(struct conn *c, struct tls_ctx *tls);
+ * bytes are not handed up any more. domain (may be empty) is whose certificate a client gets that
+ * sends no SNI. */
+void conn_start_tls(struct conn *c, struct tls_ctx *tls, struct slice domain);
 
 void conn_write(struct conn *c, const void *data, size_t len);
 /* The same without a copy: append to the buffer returned, then call conn_write_end(). */
@@ -87,5 +88,8 @@ size_t conn_binding_exporter(const struct conn *c, unsigned char out[CONN_BINDIN
  * 9266 leaves it undefined for TLS 1.3; there it is the same message, because that is what clients
  * take whose TLS library has nothing else (Python's ssl: slixmpp). Accept it, do not offer it. */
 size_t conn_binding_unique(const struct conn *c, unsigned char out[CONN_BINDING_MAX]);
+/* tls-server-end-point (RFC 5929 4): a digest of the certificate that this client was shown. 0 when
+ * its signature names no digest (Ed25519: undefined there). */
+size_t conn_binding_end_point(const struct conn *c, unsigned char out[CONN_BINDING_MAX]);
 
 #endif

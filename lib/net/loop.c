@@ -12,6 +12,7 @@ struct loop {
 	uv_check_t turn;
 	uv_prepare_t prepare;
 	struct list hooks[LOOP_LAST + 1];
+	struct list changed;	/* struct loop_fd, until the end of the turn */
 	struct list *next_hook; /* while hooks run: where to go on, mended by loop_hook_free() */
 	uv_idle_t idle;
 	bool idle_on;
@@ -27,6 +28,10 @@ struct loop_fd {
 	} uv;
 	void (*on_ready)(void *arg, int events);
 	void *arg;
+	struct loop *loop;
+	struct list changed;
+	int want; /* what loop_fd_set() said last */
+	int told; /* what libuv was told */
 };
 
 struct loop_timer {
@@ -76,6 +81,8 @@ static void on_idle(uv_idle_t *i)
 	(void)i;
 }
 
+static void tell_changes(struct loop *l);
+
 static void on_turn_end(uv_prepare_t *p)
 {
 	struct loop *l = p->data;
@@ -91,6 +98,7 @@ static void on_turn_end(uv_prepare_t *p)
 		}
 	}
 	l->next_hook = NULL;
+	tell_changes(l);
 }
 
 struct loop *loop_new(void)
@@ -103,6 +111,7 @@ struct loop *loop_new(void)
 	check(uv_prepare_init(&l->uv, &l->prepare) == 0);
 	for (int stage = LOOP_FIRST; stage <= LOOP_LAST; stage++)
 		list_init(&l->hooks[stage]);
+	list_init(&l->changed);
 	l->turn.data = l;
 	l->prepare.data = l;
 	l->idle.data = l;
@@ -157,8 +166,16 @@ static void on_poll(uv_poll_t *p, int status, int events)
 	struct loop_fd *w = p->data;
 	int got = (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
 
-	/* An error is told as readable: the owner's read() meets it and knows best. */
-	w->on_ready(w->arg, status < 0 ? LOOP_READ : got);
+	/* An error is told as readable: the owner's read() meets it and knows best. libuv has
+	 * stopped the watch then. */
+	if (status < 0) {
+		w->told = 0;
+		got = LOOP_READ;
+	} else {
+		got &= w->want; /* it may have changed since libuv was told */
+	}
+	if (got)
+		w->on_ready(w->arg, got);
 }
 
 struct loop_fd *loop_fd_new(struct loop *l, int fd, int events,
@@ -170,22 +187,45 @@ struct loop_fd *loop_fd_new(struct loop *l, int fd, int events,
 	w->arg = arg;
 	check(uv_poll_init(&l->uv, &w->uv.poll, fd) == 0);
 	w->uv.handle.data = w;
+	w->loop = l;
+	list_init(&w->changed);
 	loop_fd_set(w, events);
 	return w;
 }
 
 void loop_fd_set(struct loop_fd *w, int events)
 {
-	if (events)
-		check(uv_poll_start(&w->uv.poll, events_to_uv(events), on_poll) == 0);
-	else
-		uv_poll_stop(&w->uv.poll);
+	w->want = events;
+	if (list_empty(&w->changed))
+		list_append(&w->loop->changed, &w->changed);
+}
+
+/* Each change costs two calls of the kernel, and what one callback of a turn sets another often
+ * takes back: so libuv is told once, before it waits. */
+static void tell_changes(struct loop *l)
+{
+	struct list *it;
+
+	while ((it = list_first(&l->changed))) {
+		struct loop_fd *w = list_entry(it, struct loop_fd, changed);
+
+		list_remove(it);
+		if (w->want == w->told)
+			continue;
+		w->told = w->want;
+		if (w->want)
+			check(uv_poll_start(&w->uv.poll, events_to_uv(w->want), on_poll) == 0);
+		else
+			uv_poll_stop(&w->uv.poll);
+	}
 }
 
 void loop_fd_free(struct loop_fd **wp)
 {
-	if (*wp)
+	if (*wp) {
+		list_remove(&(*wp)->changed);
 		uv_close(&(*wp)->uv.handle, on_close);
+	}
 	*wp = NULL;
 }
 

@@ -13,9 +13,10 @@ struct loop_zmq {
 	struct loop_fd *fd;
 	struct loop_hook *take;
 	struct loop_hook *flush;
-	void (*on_readable)(void *arg);
+	bool (*on_readable)(void *arg);
 	void (*on_turn_end)(void *arg);
 	void *arg;
+	bool look; /* there may be messages that the fd will not tell of, or it has just told */
 };
 
 static bool readable(const struct loop_zmq *z)
@@ -24,22 +25,24 @@ static bool readable(const struct loop_zmq *z)
 	size_t len = sizeof(events);
 
 	if (zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &len) != 0)
-		return false;
+		return zmq_errno() == EINTR;
 	return events & ZMQ_POLLIN;
 }
 
 static void on_fd(void *arg, int events)
 {
-	(void)arg;
+	struct loop_zmq *z = arg;
+
 	(void)events;
+	z->look = true;
 }
 
 static void on_take(void *arg)
 {
 	struct loop_zmq *z = arg;
 
-	if (readable(z))
-		z->on_readable(z->arg);
+	if (z->look)
+		z->look = z->on_readable(z->arg);
 }
 
 /* A send, or an early stop, may leave messages that the fd will never tell of. */
@@ -48,11 +51,17 @@ static void on_flush(void *arg)
 	struct loop_zmq *z = arg;
 
 	z->on_turn_end(z->arg);
-	if (readable(z))
+	z->look = z->look && readable(z);
+	if (z->look)
 		loop_wake(z->loop);
 }
 
-struct loop_zmq *loop_zmq_new(struct loop *loop, void *socket, void (*on_readable)(void *arg),
+void loop_zmq_sent(struct loop_zmq *z)
+{
+	z->look = true;
+}
+
+struct loop_zmq *loop_zmq_new(struct loop *loop, void *socket, bool (*on_readable)(void *arg),
 			      void (*on_turn_end)(void *arg), void *arg)
 {
 	struct loop_zmq *z = xcalloc(1, sizeof(*z));
@@ -65,6 +74,7 @@ struct loop_zmq *loop_zmq_new(struct loop *loop, void *socket, void (*on_readabl
 	z->on_readable = on_readable;
 	z->on_turn_end = on_turn_end;
 	z->arg = arg;
+	z->look = true;
 	z->fd = loop_fd_new(loop, fd, LOOP_READ, on_fd, z);
 	z->take = loop_hook_new_at(loop, LOOP_FIRST, on_take, z);
 	z->flush = loop_hook_new_at(loop, LOOP_LAST, on_flush, z);

@@ -15,9 +15,11 @@
 #include "net/loop.h"
 #include "proc/crash.h"
 #include "proc/inherit.h"
+#include "proc/metrics.h"
 #include "proc/privs.h"
 #include "proc/proc_args.h"
 #include "proc/sup_conn.h"
+#include "proc/tls_files.h"
 #include "proc/watchdog.h"
 
 struct proc {
@@ -28,6 +30,7 @@ struct proc {
 	struct inherit self;
 	struct sup_conn *sup; /* NULL: standalone */
 	struct watchdog *watchdog;
+	struct metrics *metrics;
 	struct loop_signal *term, *interrupt;
 	bool draining;
 };
@@ -49,15 +52,41 @@ static void drop_rights(struct proc *p)
 	str_clear(&why);
 }
 
-static void load_config(struct proc *p)
+static bool check_config(const struct proc *p, const struct config *cfg, char *why, size_t whylen)
+{
+	return metrics_check(cfg, why, whylen) &&
+	       (!p->program->check || p->program->check(cfg, why, whylen));
+}
+
+/* A line of log for each, which the supervisor's checker reads. */
+static void check_files(const struct proc *p)
+{
+	struct str why = STR_INIT, warnings = STR_INIT;
+	bool ok = p->program->check_files(p, &why, &warnings);
+
+	for (char *line = warnings.data; *line;) {
+		size_t n = strcspn(line, "\n");
+
+		log_warn("-", "event=config_warning reason=%.*s", (int)n, line);
+		line += n + (line[n] != '\0');
+	}
+	if (!ok)
+		fatal("event=config_refused reason=%s", why.data);
+	str_clear(&why);
+	str_clear(&warnings);
+}
+
+static void load_config(struct proc *p, bool check_only)
 {
 	struct str why = STR_INIT;
 	char more[512] = "";
 
 	if (config_load(&p->cfg, p->self.config, &why))
 		fatal("event=config_refused reason=%s", why.data);
-	if (p->program->check && !p->program->check(p->cfg, more, sizeof(more)))
+	if (!check_config(p, p->cfg, more, sizeof(more)))
 		fatal("event=config_refused reason=%s: %s", p->self.config, more);
+	if (check_only && p->program->check_files)
+		check_files(p);
 	str_clear(&why);
 	log_open(p->self.instance, STDERR_FILENO, level_of(p->cfg), p->cfg->log_json);
 }
@@ -105,6 +134,24 @@ static void open_standalone_file(struct proc *p, const char *name, const char *p
 		inherit_add_fd(&p->self, INHERIT_FILE, fd, name, NULL);
 }
 
+static void open_standalone_files(struct proc *p)
+{
+	char name[TLS_FILES_NAME_MAX];
+	struct str why = STR_INIT;
+	struct tls_files files;
+
+	if (tls_files_parse(&files, p->cfg, &why))
+		fatal("event=config_refused reason=%s: %s", p->self.config, why.data);
+	for (size_t i = 0; i < files.n; i++) {
+		tls_files_cert_name(i, name);
+		open_standalone_file(p, name, files.pairs[i].cert_path);
+		tls_files_key_name(i, name);
+		open_standalone_file(p, name, files.pairs[i].key_path);
+	}
+	tls_files_clear(&files);
+	str_clear(&why);
+}
+
 static void setup_standalone(struct proc *p, const struct proc_args *a)
 {
 	take_lock(p);
@@ -117,8 +164,7 @@ static void setup_standalone(struct proc *p, const struct proc_args *a)
 		inherit_add_fd(&p->self, INHERIT_LISTENER, a->listen[i], "standalone",
 			       "standalone");
 	}
-	open_standalone_file(p, "tls.certificate", p->cfg->tls_certificate);
-	open_standalone_file(p, "tls.key", p->cfg->tls_key);
+	open_standalone_files(p);
 }
 
 static void tell_expected(struct proc *p, const struct proc_args *a)
@@ -191,8 +237,8 @@ static bool on_reload(void *arg, const struct inherit *in)
 	struct inherit old;
 	char more[512] = "";
 
-	if (config_load(&new, in->config, &why) == ERR_OK && p->program->check &&
-	    !p->program->check(new, more, sizeof(more))) {
+	if (config_load(&new, in->config, &why) == ERR_OK &&
+	    !check_config(p, new, more, sizeof(more))) {
 		str_adds(&why, more);
 		config_free(&new);
 	}
@@ -209,6 +255,8 @@ static bool on_reload(void *arg, const struct inherit *in)
 	p->cfg = new;
 	log_open(p->self.instance, STDERR_FILENO, level_of(new), new->log_json);
 	watchdog_set(p->watchdog, (unsigned int)new->watchdog_ms);
+	if (p->metrics)
+		metrics_listen(p->metrics, new);
 	if (p->program->on_reload)
 		p->program->on_reload(p->state, old_cfg);
 	config_free(&old_cfg);
@@ -220,11 +268,37 @@ static bool on_reload(void *arg, const struct inherit *in)
 	return true;
 }
 
+/* Those of a name that was not passed stay. */
+static void on_files(void *arg, const struct inherit *in)
+{
+	struct proc *p = arg;
+
+	for (size_t i = 0; i < in->nfds; i++) {
+		const struct inherit_fd *f = &in->fds[i];
+		size_t k = 0;
+
+		while (k < p->self.nfds && (p->self.fds[k].kind != INHERIT_FILE ||
+					    strcmp(p->self.fds[k].name, f->name) != 0))
+			k++;
+		if (k < p->self.nfds) {
+			close(p->self.fds[k].fd);
+			p->self.fds[k].fd = f->fd;
+		} else if (p->self.nfds < INHERIT_FDS_MAX) {
+			inherit_add_fd(&p->self, f->kind, f->fd, f->name, f->addr);
+		} else {
+			close(f->fd);
+		}
+	}
+	if (p->program->on_files)
+		p->program->on_files(p->state);
+}
+
 static const struct sup_conn_events sup_events = {
 	.on_instance = on_instance,
 	.on_instances = on_instances,
 	.on_reload = on_reload,
 	.on_level = on_level,
+	.on_files = on_files,
 };
 
 static void on_term(void *arg)
@@ -288,7 +362,10 @@ static int run(struct proc *p, const struct proc_args *a)
 	p->term = loop_signal_new(p->loop, SIGTERM, on_term, p);
 	p->interrupt = loop_signal_new(p->loop, SIGINT, on_term, p);
 	p->watchdog = watchdog_new(p->loop, (unsigned int)p->cfg->watchdog_ms);
+	if (!p->metrics)
+		proc_metrics(p, NULL, NULL);
 	loop_run(p->loop);
+	metrics_free(&p->metrics); /* it asks the service */
 	if (p->program->deinit)
 		p->program->deinit(p->state);
 	log_info("-", "event=stopped");
@@ -309,7 +386,7 @@ int proc_main(int argc, char **argv, const struct proc_program *program)
 	proc_args_parse(&a, argc, argv, program);
 	log_open(a.instance, STDERR_FILENO, LOG_LEVEL_INFO, false);
 	prepare(&p, &a);
-	load_config(&p);
+	load_config(&p, a.check_only);
 	if (!a.check_only) {
 		signal(SIGPIPE, SIG_IGN);
 		signal(SIGHUP, SIG_IGN);
@@ -327,6 +404,12 @@ int proc_main(int argc, char **argv, const struct proc_program *program)
 	inherit_clear(&p.self);
 	config_free(&p.cfg);
 	return rc;
+}
+
+void proc_metrics(struct proc *p, void (*add)(void *arg, struct str *out), void *arg)
+{
+	p->metrics = metrics_new(p->loop, p->self.service, p->self.instance, add, arg);
+	metrics_listen(p->metrics, p->cfg);
 }
 
 struct loop *proc_loop(struct proc *p)
@@ -374,6 +457,14 @@ int proc_file(const struct proc *p, const char *name)
 		if (p->self.fds[i].kind == INHERIT_FILE && strcmp(p->self.fds[i].name, name) == 0)
 			return p->self.fds[i].fd;
 	return -1;
+}
+
+bool proc_has_files(const struct proc *p)
+{
+	for (size_t i = 0; i < p->self.nfds; i++)
+		if (p->self.fds[i].kind == INHERIT_FILE)
+			return true;
+	return false;
 }
 
 void proc_ready(struct proc *p, bool ready)

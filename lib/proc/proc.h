@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "proc/config.h"
 
 struct loop;
@@ -31,9 +32,18 @@ struct proc_program {
 	 * May be NULL. Runs without bus, sockets or side effects. */
 	bool (*check)(const struct config *cfg, char *why, size_t whylen);
 
+	/* -n, after check: judges the files that the supervisor passed (proc_file(), and not
+	 * others; proc_has_files()), or those of the configuration if it passed none. A line in
+	 * warnings for each thing that is allowed but looks wrong. May be NULL. */
+	bool (*check_files)(const struct proc *p, struct str *why, struct str *warnings);
+
 	/* A new configuration is in force (proc_config() is the new one, old the one before; both
 	 * valid during the call). May be NULL. */
 	void (*on_reload)(void *state, const struct config *old);
+
+	/* Files have been replaced by the supervisor, the configuration is the same: proc_file()
+	 * gives the new ones. May be NULL. */
+	void (*on_files)(void *state);
 
 	/* Take nothing new, finish what is under way, then call proc_drained(). NULL = at once.
 	 * The deadline is the supervisor's: it kills. */
@@ -49,6 +59,10 @@ struct proc_program {
 /* Runs the service until it is told to stop; the exit code of main(). */
 int proc_main(int argc, char **argv, const struct proc_program *program);
 
+/* The service's counters, "key=value key=value" as for PONG, for `xmpp metrics` and scrapers
+ * (proc/metrics.h). Once, from init. */
+void proc_metrics(struct proc *p, void (*add)(void *arg, struct str *out), void *arg);
+
 struct loop *proc_loop(struct proc *p);
 const struct config *proc_config(const struct proc *p);
 const char *proc_instance(const struct proc *p); /* "cm-client-1" */
@@ -61,8 +75,9 @@ int proc_listener(const struct proc *p, size_t i, const char **addr);
 
 /* A file that the supervisor opened before rights were dropped, by the name of its config key
  * ("tls.key"); -1 if there is none. Owned by proc; read it with pread from 0. A reload may bring
- * new ones: ask again in on_reload. */
+ * new ones: ask again in on_reload and on_files. */
 int proc_file(const struct proc *p, const char *name);
+bool proc_has_files(const struct proc *p); /* any */
 
 void proc_ready(struct proc *p, bool ready); /* tells the supervisor; the first true = started */
 

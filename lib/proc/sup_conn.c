@@ -146,6 +146,21 @@ static void on_reload(struct sup_conn *c, struct slice text, int *fds, size_t nf
 	inherit_clear(&in);
 }
 
+static void on_files(struct sup_conn *c, struct slice text, int *fds, size_t nfds)
+{
+	struct inherit in;
+
+	if (inherit_parse(&in, text, fds, nfds)) {
+		log_err("-", "event=supervisor_message_refused verb=FILES reason=malformed "
+			     "next=\"restart this service\"");
+		return;
+	}
+	c->events->on_files(c->arg, &in);
+	for (size_t i = 0; i < nfds; i++)
+		fds[i] = -1;
+	inherit_clear(&in);
+}
+
 static void on_level(struct sup_conn *c, struct slice text, int *fds, size_t nfds)
 {
 	char *level = message_get(text, "level");
@@ -161,10 +176,8 @@ static const struct {
 	const char *verb;
 	void (*handle)(struct sup_conn *c, struct slice text, int *fds, size_t nfds);
 } verbs[] = {
-	{"INSTANCE", on_instance},
-	{"INSTANCES", on_instances},
-	{"RELOAD", on_reload},
-	{"LOGLEVEL", on_level},
+	{"INSTANCE", on_instance}, {"INSTANCES", on_instances}, {"RELOAD", on_reload},
+	{"LOGLEVEL", on_level},	   {"FILES", on_files},
 };
 
 static void on_message(void *arg, struct slice text, int *fds, size_t nfds)

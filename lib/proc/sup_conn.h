@@ -8,7 +8,8 @@
  * service -> supervisor: REGISTER (inherit.h) ready alarm; READY ready; ALARM text;
  *                        APPLIED generation [error]
  * supervisor -> service: INSTANCE instance service token | dead=1; INSTANCES (that was all);
- *                        RELOAD (inherit.h: generation, config, files); LOGLEVEL level
+ *                        RELOAD (inherit.h: generation, config, files); LOGLEVEL level;
+ *                        FILES (inherit.h: files that have changed, and only those)
  */
 #ifndef PROC_SUP_CONN_H
 #define PROC_SUP_CONN_H
@@ -33,6 +34,8 @@ struct sup_conn_events {
 	/* in: generation, config and files. True = taken, with the descriptors. */
 	bool (*on_reload)(void *arg, const struct inherit *in);
 	void (*on_level)(void *arg, const char *level);
+	/* in: files that take the place of those of the same name; taken, with the descriptors. */
+	void (*on_files)(void *arg, const struct inherit *in);
 };
 
 /* Registers at once, or as soon as there is a supervisor. self stays the caller's and is read at

@@ -241,6 +241,10 @@ static const struct number namespaces[] = {
 	{NS_STANZA_ID, NS_ID_STANZA_ID},
 	{NS_CAPS, NS_ID_CAPS},
 	{NS_PING, NS_ID_PING},
+	{NS_MARKERS, NS_ID_MARKERS},
+	{NS_MUC_USER, NS_ID_MUC_USER},
+	{NS_CONFERENCE, NS_ID_CONFERENCE},
+	{NS_REGISTER, NS_ID_REGISTER},
 	{NULL, NS_ID_OTHER},
 };
 
@@ -260,6 +264,7 @@ static const struct number names[] = {
 	{"no-permanent-store", NAME_ID_NO_PERMANENT_STORE},
 	{"stanza-id", NAME_ID_STANZA_ID},
 	{"ping", NAME_ID_PING},
+	{"x", NAME_ID_X},
 	{NULL, NAME_ID_OTHER},
 };
 
@@ -277,6 +282,23 @@ static uint16_t number_of(const struct number *table, const char *text)
 	return table->number;
 }
 
+/* XEP-0334 */
+static uint16_t hint_flags(uint16_t name)
+{
+	switch (name) {
+	case NAME_ID_NO_STORE:
+		return STANZA_NO_STORE | STANZA_NO_ARCHIVE;
+	case NAME_ID_NO_PERMANENT_STORE:
+		return STANZA_NO_ARCHIVE;
+	case NAME_ID_STORE:
+		return STANZA_STORE;
+	case NAME_ID_NO_COPY:
+		return STANZA_PRIVATE;
+	default:
+		return 0;
+	}
+}
+
 /* What a child of the content namespace (ns NS_ID_CONTENT) or of another says to routing. */
 static uint16_t child_flags(uint8_t kind, const struct stanza_child *c)
 {
@@ -292,11 +314,17 @@ static uint16_t child_flags(uint8_t kind, const struct stanza_child *c)
 	case NS_ID_CARBONS:
 		return c->name == NAME_ID_PRIVATE ? STANZA_PRIVATE : 0;
 	case NS_ID_HINTS:
-		if (c->name == NAME_ID_NO_STORE || c->name == NAME_ID_NO_PERMANENT_STORE)
-			return STANZA_NO_STORE;
-		if (c->name == NAME_ID_STORE)
-			return STANZA_STORE;
-		return c->name == NAME_ID_NO_COPY ? STANZA_PRIVATE : 0;
+		return hint_flags(c->name);
+	case NS_ID_MARKERS:
+		return STANZA_MARKER;
+	case NS_ID_STANZA_ID:
+		return c->name == NAME_ID_STANZA_ID ? STANZA_HAS_SID : 0;
+	case NS_ID_MUC_USER:
+		return c->name == NAME_ID_X ? STANZA_MUC_USER : 0;
+	case NS_ID_CONFERENCE:
+		return c->name == NAME_ID_X ? STANZA_INVITE : 0;
+	case NS_ID_REGISTER:
+		return kind == STANZA_IQ ? STANZA_SECRET : 0;
 	default:
 		return 0;
 	}
@@ -412,6 +440,9 @@ static void stanza_start(void *arg, int depth, const struct xml_start *e)
 		return;
 	if (depth == 1)
 		child_start(s, e);
+	else if (depth == 2 && s->child.ns == NS_ID_MUC_USER && s->child.name == NAME_ID_X &&
+		 same(e->name, "invite") && same(e->ns, NS_MUC_USER))
+		s->out->flags |= STANZA_INVITE;
 	s->rewrite = s->rewrite || uses_stream_prefix(e);
 }
 
@@ -550,6 +581,9 @@ enum xml_verdict xml_in_stanza(struct xml_in *x, struct slice bytes, const char 
 	out->type_text = span_slice(&s.type, &x->text);
 	out->type = s.type.set ? stanza_type_parse(out->kind, out->type_text) : TYPE_NONE;
 	out->children = str_slice(&x->index);
+	/* XEP-0334 section 5: those in an error are of the stanza that it is about. */
+	if (out->type == TYPE_ERROR)
+		out->flags &= (uint16_t) ~(STANZA_STORE | STANZA_NO_STORE | STANZA_NO_ARCHIVE);
 	return judge(&s);
 }
 

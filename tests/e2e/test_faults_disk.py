@@ -59,8 +59,8 @@ def empty(rh):
 def manager_of(rh, client):
     """The cm-client instance that this client is connected to."""
     local = "%s:%d" % client.raw.sock.getsockname()
-    return re.search(rf"(cm-client-\d)\[\d+\] \S+ event=connect addr={re.escape(local)}\b",
-                     rh.log("cm-client")).group(1)
+    return rh.wait_log("cm-client", rf"(cm-client-\d)\[\d+\] \S+ event=connect "
+                                    rf"addr={re.escape(local)}\b").group(1)
 
 
 def clients_at(rh, manager, user, count):

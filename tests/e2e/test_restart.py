@@ -6,6 +6,7 @@ connection, every client with XEP-0198 resumes (our own and slixmpp), nobody see
 """
 import asyncio
 import os
+import signal
 import sys
 import time
 
@@ -212,6 +213,35 @@ def slixmpp_resumes_by_itself_when_cm_client_is_restarted(rh):
 @case
 def slixmpp_notices_nothing_when_the_router_is_restarted(rh):
     slix.run(slixmpp_story(rh, "router", 3, False))
+
+
+REQUESTS = {
+    "roster1": "<query xmlns='jabber:iq:roster'><item jid='one@localhost'/></query>",
+    "roster2": "<query xmlns='jabber:iq:roster'><item jid='two@localhost'/></query>",
+    "private": "<query xmlns='jabber:iq:private'><a xmlns='x:a'>1</a><b xmlns='x:b'>2</b></query>",
+    "vcard": "<vCard xmlns='vcard-temp'><FN>Somebody</FN></vCard>",
+}
+
+
+@case
+def what_waits_for_the_datastore_when_the_router_is_restarted_is_answered_by_the_next(rh):
+    c = Client(rh, USERS[0], "waiting")
+    c.send("<presence/>")
+    settle(c)
+    c.results.clear()
+    datastore = rh.pid("datastore")
+    os.kill(datastore, signal.SIGSTOP)
+    try:
+        for name, payload in REQUESTS.items():
+            c.send(f"<iq type='set' id='{name}'>{payload}</iq>")
+        rh.wait_stats("router", lambda s: s["store_pending"] >= 3)
+        rh.run("supervisor", "restart", "router")
+    finally:
+        os.kill(datastore, signal.SIGCONT)
+    until(lambda: set(REQUESTS) <= set(c.results), "all results", c)
+    assert not c.errors, c.errors
+    assert rh.service("router")["last_exit"] == "told to stop: exit 0", rh.service("router")
+    c.close()
 
 
 @case

@@ -24,6 +24,9 @@ static void forget(struct session *s)
 {
 	registry_set_presence(s, NULL, 0);
 	str_clear(&s->targets);
+	free(s->left);
+	contacts_clear(&s->user->contacts);
+	free(s->user);
 	free(s);
 }
 
@@ -33,6 +36,10 @@ static struct session *fresh(void)
 
 	check(s);
 	str_init(&s->targets);
+	s->user = calloc(1, sizeof(*s->user));
+	check(s->user);
+	list_init(&s->user->lost);
+	str_init(&s->user->contacts.list);
 	return s;
 }
 
@@ -51,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(slice_eq(str_slice(&first), str_slice(&second)));
 	} else {
 		check(!s->last && s->targets.len == 0 && s->ntargets == 0);
+		check(s->user->contacts.blocking == BLOCKING_UNKNOWN);
 	}
 	forget(s);
 	forget(t);

@@ -147,7 +147,7 @@ def still_serves(rh):
         juliet.login(*JULIET, resource="after")
         to = romeo.login(*ROMEO, resource="after")
         juliet.send(f"<message to='{to}' type='chat'><body>still here</body></message>")
-        romeo.expect("<body>still here</body></message>")
+        romeo.expect("<body>still here</body>")
     now = {row["instance"]: (row["pid"], row["restarts"]) for row in rh.services()}
     assert now == rh.started, f"processes were replaced: {rh.started} {now}\n{rh.log_tail()}"
 

@@ -148,7 +148,7 @@ def one_that_floods(rh):
 
         def read():
             while got[0] < count:
-                reader.expect("<body>flood</body></message>")
+                reader.expect("<body>flood</body>")
                 got[0] += 1
         thread = threading.Thread(target=read, daemon=True)
         thread.start()

@@ -8,10 +8,13 @@
 
 #include "base/monotime.h"
 #include "base/xmem.h"
+#include "tests/ledger/feud.h"
+#include "tests/ledger/mam.h"
 
 #define TURN_MS	   5
 #define START_MS   60000 /* for all to be online at the beginning */
 #define GOODBYE_MS 3000
+#define READ_MS	   60000 /* for the archives of a run without length */
 
 static volatile sig_atomic_t kills, recoveries;
 
@@ -79,6 +82,13 @@ static void on_breach(void *arg, enum count count, const char *text)
 	fprintf(stderr, "%8.3f event=%s %s\n", crowd_ms(w) / 1e3, keys[count], text);
 }
 
+struct member *crowd_member(const struct crowd *w, uint32_t account)
+{
+	uint32_t twins = w->opts->twins;
+
+	return &w->members[account < twins ? 2 * account : account + twins];
+}
+
 /* Sending. */
 
 static struct member *pick(struct crowd *w)
@@ -93,6 +103,9 @@ static bool say_one(struct crowd *w)
 	struct member *to = pick(w);
 	uint32_t kind = crowd_random(w, 100);
 
+	/* Enemies are few: they talk to each other more often than chance would have it. */
+	if (w->opts->block > 0 && crowd_random(w, 20) == 0)
+		feud_pick(w, &from, &to);
 	if (!from->ready || from->sm.len >= w->opts->window || from == to)
 		return false;
 	if (kind >= 92)
@@ -144,6 +157,7 @@ static void turn(struct crowd *w)
 	uint32_t now = crowd_ms(w);
 	for (uint32_t i = 0; i < w->count; i++)
 		member_tick(&w->members[i], now);
+	feud_tick(w, now);
 	note_signals(w);
 }
 
@@ -169,9 +183,9 @@ static bool start(struct crowd *w)
 {
 	uint32_t ready = 0;
 
-	while ((ready = count_ready(w)) < w->count && crowd_ms(w) < START_MS)
+	while (((ready = count_ready(w)) < w->count || !feud_quiet(w)) && crowd_ms(w) < START_MS)
 		turn(w);
-	if (ready == w->count)
+	if (ready == w->count && feud_quiet(w))
 		return true;
 	fprintf(stderr, "only %u of %u clients are online after %d s; --verbose says why\n", ready,
 		w->count, START_MS / 1000);
@@ -210,7 +224,7 @@ static void settle(struct crowd *w)
 	while (now < end) {
 		turn(w);
 		now = crowd_ms(w);
-		if (count_ready(w) == w->count && all_acknowledged(w) &&
+		if (count_ready(w) == w->count && all_acknowledged(w) && feud_quiet(w) &&
 		    now - w->last_sight >= quiet)
 			return;
 		if (count_ready(w) < w->count)
@@ -256,6 +270,10 @@ static void run(struct crowd *w, struct verdict *out)
 		if (!w->members[i].ready)
 			judge_count(w->judge, COUNT_AWAY, text);
 	}
+	if (!feud_quiet(w))
+		judge_count(w->judge, COUNT_BLOCK_FAILED, "blocks without an answer");
+	if (w->opts->archive)
+		mam_read(w, (uint32_t)(READ_MS + w->opts->seconds * 1000), turn);
 	judge_end(w->judge, out);
 }
 
@@ -275,6 +293,7 @@ bool crowd_run(const struct options *o, struct verdict *out)
 	w.members = xcalloc(w.count, sizeof *w.members);
 	for (uint32_t i = 0; i < w.count; i++)
 		member_init(&w.members[i], &w, i);
+	feud_init(&w);
 	bool ok = start(&w);
 	if (ok)
 		run(&w, out);
@@ -284,6 +303,7 @@ bool crowd_run(const struct options *o, struct verdict *out)
 	tcp_turn(w.tcp, 0);
 	tcp_free(&w.tcp);
 	judge_free(&w.judge);
+	feud_clear(&w);
 	free(w.members);
 	return ok;
 }

@@ -20,6 +20,8 @@
 enum habit { STEADY, SLOW, MUTE, DROPPER, CRASHER };
 
 struct crowd;
+struct feuds;
+struct mam;
 
 struct member {
 	struct crowd *crowd;
@@ -27,6 +29,7 @@ struct member {
 	uint32_t account;
 	enum habit habit;
 	bool wants_sm;
+	bool wants_carbons;
 	struct client *client;
 	struct client *ghost; /* the connection before, still open, never read again */
 	bool ready;	      /* may send */
@@ -55,7 +58,9 @@ struct crowd {
 	struct judge *judge;
 	struct member *members;
 	uint32_t count;
-	uint32_t run; /* names this run in every message */
+	struct feuds *feuds;
+	struct mam *mam; /* while archives are read */
+	uint32_t run;	 /* names this run in every message */
 	uint64_t random;
 	uint64_t start_us;
 	uint32_t last_sight; /* when something was last seen or acknowledged */
@@ -70,6 +75,9 @@ bool crowd_run(const struct options *o, struct verdict *out);
 /* For member.c and talk.c. */
 uint32_t crowd_ms(const struct crowd *w);
 uint32_t crowd_random(struct crowd *w, uint32_t below);
+
+/* The client that is, or commands for, this account. */
+struct member *crowd_member(const struct crowd *w, uint32_t account);
 
 /* A line of what happens, with --verbose; adds the time and the client. */
 void crowd_tell(const struct member *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -90,6 +98,13 @@ void member_ready(struct member *m);
 /* talk.c */
 void talk_take(struct member *m, struct slice stanza);
 void talk_enable(struct member *m);
+/* A stanza that is not in the ledger. */
+void talk_put(struct member *m, struct slice stanza);
+/* What is inside stanza from this start tag on. */
+struct slice talk_inside(struct slice stanza, const char *start);
+/* The message's number in the ledger; JUDGE_NONE when it is not to be used. */
+uint32_t talk_token(struct member *m, struct slice message);
+void talk_carbons(struct member *m);
 void talk_presence(struct member *m);
 void talk_ask(struct member *m);
 void talk_resent(struct member *m);

@@ -1,10 +1,8 @@
-#include "tests/ledger/judge.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/map.h"
 #include "base/xmem.h"
+#include "tests/ledger/judge_types.h"
 
 /* A plain client's end is noticed here and in the server at different moments; a message that was
  * on its way to it then is judged apart. */
@@ -13,63 +11,7 @@
 /* What dies is dying a little before and after it is known. */
 #define TROUBLE_MS 1000
 
-enum { ACKNOWLEDGED = 1, BOUNCED = 2 };
-
-struct session {
-	uint32_t party;
-	uint32_t seat;
-	uint32_t began;
-	uint32_t ended;	   /* JUDGE_NONE: lives */
-	uint32_t previous; /* of the same party */
-	bool resumable;
-};
-
-struct entry {
-	uint32_t session; /* that sent it, the last one */
-	uint32_t to;
-	uint32_t to_session;
-	uint32_t sent;
-	uint32_t told;	/* when acknowledged */
-	uint32_t sight; /* newest, JUDGE_NONE: none */
-	uint16_t sendings;
-	uint8_t kind;
-	uint8_t flags;
-};
-
-struct sight {
-	uint32_t session;
-	uint32_t times;
-	uint32_t first;	   /* when */
-	uint32_t previous; /* of the same entry */
-};
-
-struct interval {
-	uint32_t from;
-	uint32_t until;
-};
-
-#define ARRAY(type)            \
-	struct {               \
-		type *at;      \
-		uint32_t len;  \
-		uint32_t room; \
-	}
-#define ARRAY_ADD(a) (array_room((void **)&(a).at, &(a).room, (a).len, sizeof *(a).at), (a).len++)
-
-struct judge {
-	ARRAY(struct session) sessions;
-	ARRAY(struct entry) entries;
-	ARRAY(struct sight) sights;
-	ARRAY(struct interval) troubles;
-	ARRAY(uint32_t) newest; /* by party: its last session */
-	struct map64
-		order; /* by sender's and receiver's session and address: last entry seen + 1 */
-	uint64_t counts[COUNTS];
-	judge_on_breach *on_breach;
-	void *arg;
-};
-
-static void array_room(void **at, uint32_t *room, uint32_t len, size_t size)
+void array_room(void **at, uint32_t *room, uint32_t len, size_t size)
 {
 	if (len < *room)
 		return;
@@ -82,6 +24,11 @@ struct judge *judge_new(judge_on_breach *on_breach, void *arg)
 	struct judge *j = xcalloc(1, sizeof *j);
 
 	map64_init(&j->order);
+	map64_init(&j->blocking);
+	for (int i = 0; i < 2; i++) {
+		map64_init(&j->copy_order[i]);
+		map64_init(&j->kept_order[i]);
+	}
 	j->on_breach = on_breach;
 	j->arg = arg;
 	return j;
@@ -94,11 +41,19 @@ void judge_free(struct judge **jp)
 	if (!j)
 		return;
 	map64_clear(&j->order);
+	map64_clear(&j->blocking);
+	for (int i = 0; i < 2; i++) {
+		map64_clear(&j->copy_order[i]);
+		map64_clear(&j->kept_order[i]);
+	}
 	free(j->sessions.at);
 	free(j->entries.at);
 	free(j->sights.at);
 	free(j->troubles.at);
 	free(j->newest.at);
+	free(j->archived.at);
+	free(j->blocks.at);
+	free(j->read.at);
 	free(j);
 	*jp = NULL;
 }
@@ -116,9 +71,13 @@ static const char *const kind_names[] = {[JUDGE_BARE] = "message to bare JID",
 					 [JUDGE_ANSWER] = "answer",
 					 [JUDGE_PING] = "ping"};
 
-/* A breach of one entry, told with all that helps to find it in the server's logs. */
-static void breach(struct judge *j, enum count count, uint32_t number, uint32_t session,
-		   uint32_t now)
+static const char *const error_names[] = {[JUDGE_UNAVAILABLE] = "service-unavailable",
+					  [JUDGE_NOT_ACCEPTABLE] = "not-acceptable",
+					  [JUDGE_CONSTRAINT] = "resource-constraint",
+					  [JUDGE_OTHER] = "something else"};
+
+void judge_breach(struct judge *j, enum count count, uint32_t number, uint32_t session,
+		  uint32_t now)
 {
 	const struct entry *e = &j->entries.at[number];
 	const struct session *from = &j->sessions.at[e->session];
@@ -134,6 +93,9 @@ static void breach(struct judge *j, enum count count, uint32_t number, uint32_t 
 	if (e->flags & ACKNOWLEDGED)
 		len += snprintf(text + len, sizeof text - (size_t)len, ", acknowledged %.3f",
 				e->told / 1e3);
+	if (e->bounces)
+		len += snprintf(text + len, sizeof text - (size_t)len, ", came back as %s",
+				error_names[e->error]);
 	if (e->sendings > 1)
 		len += snprintf(text + len, sizeof text - (size_t)len, ", sendings %u",
 				e->sendings);
@@ -168,6 +130,7 @@ uint32_t judge_session_begin(struct judge *j, uint32_t party, uint32_t seat, boo
 					     .began = now,
 					     .ended = JUDGE_NONE,
 					     .previous = j->newest.at[party],
+					     .carbons = JUDGE_NONE,
 					     .resumable = resumable};
 	j->newest.at[party] = n;
 	return n;
@@ -188,6 +151,7 @@ uint32_t judge_send(struct judge *j, enum judge_kind kind, uint32_t session, uin
 					  .to_session = to_session,
 					  .sent = now,
 					  .sight = JUDGE_NONE,
+					  .archived = JUDGE_NONE,
 					  .sendings = 1,
 					  .kind = (uint8_t)kind};
 	return n;
@@ -214,16 +178,22 @@ void judge_acknowledge(struct judge *j, uint32_t entry, uint32_t now)
 	e->told = now;
 }
 
-void judge_bounce(struct judge *j, uint32_t entry)
-{
-	j->entries.at[entry].flags |= BOUNCED;
-}
-
 void judge_trouble(struct judge *j, uint32_t from, uint32_t until)
 {
 	uint32_t n = ARRAY_ADD(j->troubles);
 
 	j->troubles.at[n] = (struct interval){from, until};
+}
+
+void judge_in_order(struct judge *j, struct map64 *map, uint64_t key, enum count count,
+		    uint32_t number, uint32_t session, uint32_t now)
+{
+	uintptr_t last = (uintptr_t)map64_find(map, key);
+
+	if (last > number)
+		judge_breach(j, count, number, session, now);
+	else
+		map64_put(map, key, (void *)((uintptr_t)number + 1));
 }
 
 /* Within one pair of sessions and one address what was sent first comes first. Not judged: what
@@ -237,48 +207,59 @@ static void judge_order(struct judge *j, uint32_t number, uint32_t session, uint
 	    (!bare && e->to_session != session))
 		return;
 	uint64_t key = ((uint64_t)e->session << 32 | session) << 1 | bare;
-	uintptr_t last = (uintptr_t)map64_find(&j->order, key);
-	if (last > number)
-		breach(j, COUNT_OVERTAKEN, number, session, now);
-	else
-		map64_put(&j->order, key, (void *)((uintptr_t)number + 1));
+	judge_in_order(j, &j->order, key, COUNT_OVERTAKEN, number, session, now);
 }
 
-static void see_first(struct judge *j, uint32_t number, uint32_t session, uint32_t now)
+struct sight *judge_sight(struct judge *j, uint32_t number, uint32_t session, uint32_t now)
+{
+	struct entry *e = &j->entries.at[number];
+
+	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
+		if (j->sights.at[s].session == session)
+			return &j->sights.at[s];
+	}
+	uint32_t n = ARRAY_ADD(j->sights);
+	j->sights.at[n] = (struct sight){.session = session, .first = now, .previous = e->sight};
+	e->sight = n;
+	return &j->sights.at[n];
+}
+
+/* Has another session of the same client seen it? */
+static bool seen_before(const struct judge *j, const struct entry *e, uint32_t session)
 {
 	uint32_t seat = j->sessions.at[session].seat;
-	bool again = false;
 
-	for (uint32_t s = j->entries.at[number].sight; s != JUDGE_NONE;
-	     s = j->sights.at[s].previous)
-		again = again || j->sessions.at[j->sights.at[s].session].seat == seat;
-	if (again)
-		judge_count(j, COUNT_AGAIN_SESSION, NULL);
-	else
-		judge_order(j, number, session, now);
-	uint32_t n = ARRAY_ADD(j->sights);
-	j->sights.at[n] = (struct sight){session, 1, now, j->entries.at[number].sight};
-	j->entries.at[number].sight = n;
+	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
+		const struct sight *other = &j->sights.at[s];
+
+		if (other->session != session && j->sessions.at[other->session].seat == seat)
+			return true;
+	}
+	return false;
 }
 
-void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint32_t now)
+void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint64_t name, uint32_t now)
 {
 	const struct entry *e = &j->entries.at[entry];
 
 	if (e->to != j->sessions.at[session].party) {
-		breach(j, COUNT_MISROUTED, entry, session, now);
+		judge_breach(j, COUNT_MISROUTED, entry, session, now);
 		return;
 	}
-	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
-		if (j->sights.at[s].session != session)
-			continue;
-		if (++j->sights.at[s].times > e->sendings)
-			breach(j, COUNT_TWICE, entry, session, now);
-		else
-			judge_count(j, COUNT_AGAIN_ANEW, NULL);
-		return;
-	}
-	see_first(j, entry, session, now);
+	if (judge_blocked(j, e, BLOCK_IN, now) || judge_blocked(j, e, BLOCK_OUT, now))
+		judge_breach(j, COUNT_BLOCKED_SEEN, entry, session, now);
+	struct sight *s = judge_sight(j, entry, session, now);
+	bool first = s->times + s->copies == 0;
+	if (s->name == 0)
+		s->name = name;
+	if (++s->times + s->copies > e->sendings)
+		judge_breach(j, s->copies ? COUNT_CARBON_TWICE : COUNT_TWICE, entry, session, now);
+	else if (!first)
+		judge_count(j, COUNT_AGAIN_ANEW, NULL);
+	else if (seen_before(j, e, session))
+		judge_count(j, COUNT_AGAIN_SESSION, NULL);
+	else
+		judge_order(j, entry, session, now);
 }
 
 uint32_t judge_entries(const struct judge *j)
@@ -318,7 +299,7 @@ static bool is_for_session_only(const struct entry *e)
 	return e->kind == JUDGE_ANSWER || e->kind == JUDGE_PING;
 }
 
-static bool in_trouble(const struct judge *j, const struct entry *e)
+bool judge_in_trouble(const struct judge *j, const struct entry *e)
 {
 	for (uint32_t i = 0; i < j->troubles.len; i++) {
 		const struct interval *t = &j->troubles.at[i];
@@ -337,7 +318,15 @@ static bool bounced_to_nobody(const struct judge *j, const struct entry *e)
 	       j->sessions.at[e->session].ended != JUDGE_NONE;
 }
 
-static void judge_unseen(struct judge *j, uint32_t number, struct row *row)
+/* A block may drop an answer; its error is for the session that sent it, and may go with that. */
+static bool blocked_away(const struct judge *j, const struct entry *e)
+{
+	return !judge_unblocked(j, e, 0) &&
+	       (e->kind == JUDGE_ANSWER || j->sessions.at[e->session].ended != JUDGE_NONE);
+}
+
+/* True: the server had it, and it is not its fault that nobody saw it. */
+static bool judge_unseen(struct judge *j, uint32_t number, struct row *row)
 {
 	struct entry *e = &j->entries.at[number];
 	const struct session *from = &j->sessions.at[e->session];
@@ -347,20 +336,24 @@ static void judge_unseen(struct judge *j, uint32_t number, struct row *row)
 		/* What a living stream has not acknowledged after the quiet time hangs. */
 		row->unknown++;
 		if (lives && (from->resumable || e->kind == JUDGE_PING))
-			breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
-	} else if (is_for_session_only(e) && j->sessions.at[e->to_session].ended != JUDGE_NONE) {
-		row->apart++;
-	} else if (bounced_to_nobody(j, e)) {
-		row->apart++;
-	} else if (!is_for_session_only(e) && addressee_vanished(j, e)) {
-		row->apart++;
-	} else if (!from->resumable && in_trouble(j, e)) {
-		row->lost++;
-		judge_count(j, COUNT_PLAIN_LOST, NULL);
-	} else {
-		row->lost++;
-		breach(j, COUNT_LOST, number, JUDGE_NONE, 0);
+			judge_breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
+		return false;
 	}
+	if (blocked_away(j, e)) {
+		row->apart++;
+		return false;
+	}
+	if (is_for_session_only(e) ? j->sessions.at[e->to_session].ended != JUDGE_NONE
+				   : bounced_to_nobody(j, e) || addressee_vanished(j, e)) {
+		row->apart++;
+		return true;
+	}
+	row->lost++;
+	if (!from->resumable && judge_in_trouble(j, e))
+		judge_count(j, COUNT_PLAIN_LOST, NULL);
+	else
+		judge_breach(j, COUNT_LOST, number, JUDGE_NONE, 0);
+	return false;
 }
 
 static bool is_astray(const struct judge *j, const struct entry *e)
@@ -368,10 +361,26 @@ static bool is_astray(const struct judge *j, const struct entry *e)
 	if (e->to_session == JUDGE_NONE || j->sessions.at[e->to_session].ended != JUDGE_NONE)
 		return false;
 	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
-		if (j->sights.at[s].session == e->to_session)
+		if (j->sights.at[s].session == e->to_session && j->sights.at[s].times)
 			return false;
 	}
 	return true;
+}
+
+/* Which of the addressee's sessions has it? A copy is enough where it is not for one session, or
+ * that session has gone (XEP-0280 section 7). */
+static const struct sight *receipt(const struct judge *j, const struct entry *e)
+{
+	bool copy_is_enough =
+		e->to_session == JUDGE_NONE || j->sessions.at[e->to_session].ended != JUDGE_NONE;
+
+	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
+		const struct sight *one = &j->sights.at[s];
+
+		if (j->sessions.at[one->session].party == e->to && (one->times || copy_is_enough))
+			return one;
+	}
+	return NULL;
 }
 
 static struct row *row_of(const struct judge *j, const struct entry *e, struct verdict *out)
@@ -387,24 +396,26 @@ static struct row *row_of(const struct judge *j, const struct entry *e, struct v
 static void judge_entry(struct judge *j, uint32_t number, struct verdict *out)
 {
 	const struct entry *e = &j->entries.at[number];
+	const struct sight *seen = receipt(j, e);
 	struct row *row = row_of(j, e, out);
-	bool seen = e->sight != JUDGE_NONE;
+	bool accepted = (e->flags & ACKNOWLEDGED) != 0;
 
 	row->sent++;
-	row->acknowledged += (e->flags & ACKNOWLEDGED) != 0;
-	row->received += seen;
-	row->bounced += !seen && (e->flags & BOUNCED);
-	if (seen && (e->flags & BOUNCED))
+	row->acknowledged += accepted;
+	row->received += seen != NULL;
+	row->bounced += !seen && e->bounces;
+	if (seen && e->bounces)
 		judge_count(j, COUNT_LATE_BOUNCE, NULL);
 	if (seen && is_astray(j, e))
-		breach(j, COUNT_ASTRAY, number, j->sights.at[e->sight].session,
-		       j->sights.at[e->sight].first);
-	if (!seen && !(e->flags & BOUNCED)) {
-		judge_unseen(j, number, row);
-	} else if (!(e->flags & ACKNOWLEDGED) && j->sessions.at[e->session].resumable &&
-		   j->sessions.at[e->session].ended == JUDGE_NONE) {
-		breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
-	}
+		judge_breach(j, COUNT_ASTRAY, number, seen->session, seen->first);
+	if (!seen && !e->bounces)
+		accepted = judge_unseen(j, number, row);
+	else if (!accepted && j->sessions.at[e->session].resumable &&
+		 j->sessions.at[e->session].ended == JUDGE_NONE)
+		judge_breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
+	if (accepted && !e->bounces && judge_is_message(e))
+		judge_copy_end(j, number);
+	judge_archive_end(j, number, accepted, seen != NULL);
 }
 
 void judge_end(struct judge *j, struct verdict *out)

@@ -23,6 +23,15 @@ enum judge_kind {
 	JUDGE_PING,   /* request to the server; addressee is the sender's own session */
 };
 
+/* A copy of a message for another resource (XEP-0280): of its sender or of its addressee. */
+enum judge_copy { JUDGE_SENT, JUDGE_RECEIVED };
+
+/* What one party has done to another one (XEP-0191). CHANGING: asked for and not answered yet. */
+enum judge_block { JUDGE_UNBLOCKED, JUDGE_CHANGING, JUDGE_BLOCKED };
+
+/* Why it came back: service-unavailable, not-acceptable, resource-constraint. */
+enum judge_error { JUDGE_UNAVAILABLE, JUDGE_NOT_ACCEPTABLE, JUDGE_CONSTRAINT, JUDGE_OTHER };
+
 enum weight { BREACH, STRICT, NOTE };
 
 enum count {
@@ -74,8 +83,22 @@ uint32_t judge_send(struct judge *j, enum judge_kind kind, uint32_t session, uin
 void judge_send_anew(struct judge *j, uint32_t entry, uint32_t session);
 
 void judge_acknowledge(struct judge *j, uint32_t entry, uint32_t now);
-void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint32_t now);
-void judge_bounce(struct judge *j, uint32_t entry);
+/* name: of its <stanza-id/>, 0 when it had none. */
+void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint64_t name, uint32_t now);
+void judge_bounce(struct judge *j, uint32_t entry, enum judge_error error, uint32_t now);
+
+/* The session's wish for copies was answered; it sees one. */
+void judge_carbons(struct judge *j, uint32_t session, uint32_t now);
+void judge_copy_see(struct judge *j, uint32_t entry, enum judge_copy direction, uint32_t session,
+		    uint32_t now);
+
+void judge_block(struct judge *j, uint32_t by, uint32_t against, enum judge_block state,
+		 uint32_t now);
+
+/* A party's archive, in its order, under these names; then: that was all of it. */
+void judge_archive_see(struct judge *j, uint32_t entry, uint32_t party, uint64_t name,
+		       uint32_t now);
+void judge_archive_read(struct judge *j, uint32_t party);
 
 /* Something of the server was dying or starting between the two. */
 void judge_trouble(struct judge *j, uint32_t from, uint32_t until);

@@ -116,6 +116,8 @@ void member_ready(struct member *m)
 	m->ask_at = crowd_ms(m->crowd) + 1000;
 	next_habit(m);
 	if (bound) {
+		if (m->wants_carbons)
+			talk_carbons(m);
 		talk_presence(m);
 		talk_anew(m);
 	}
@@ -294,6 +296,8 @@ void member_init(struct member *m, struct crowd *w, uint32_t seat)
 	*m = (struct member){.crowd = w, .seat = seat, .session = JUDGE_NONE};
 	m->account = seat < o->twins * 2 ? seat / 2 : seat - o->twins;
 	m->wants_sm = seat < o->sm && !o->no_sm;
+	/* Dealt out like the habits, so that the same seed has the same ones with and without. */
+	m->wants_carbons = m->wants_sm && seat * 7927ull % 1000 < o->carbons * 1000;
 	m->habit = habit_of(o, seat);
 	sm_init(&m->sm);
 	sm_init(&m->anew);

@@ -29,6 +29,13 @@ static const char help[] =
 	"  --droppers N           ... that drop TCP, stay away up to 4 s, resume (--sm / 3)\n"
 	"  --crashers N           ... that come back without their old session (--sm / 20)\n"
 	"  --vanishers N          of --plain: that drop TCP and log in again (--plain / 5)\n"
+	"  --carbons SHARE        of --sm: that want copies of what their account sends and gets "
+	"(0)\n"
+	"  --block SHARE          of --sm: that block three others each (0)\n"
+	"  --archive              read all archives at the end; the accounts' archives are empty "
+	"at "
+	"the\n"
+	"                         beginning, or hold earlier runs\n"
 	"  --rate N               messages a second (400)\n"
 	"  --window N             messages of one client that are not acknowledged (100)\n"
 	"  --padding N            bytes in a body, at most; one in a hundred has ten times it "
@@ -44,7 +51,7 @@ static const char help[] =
 
 struct spec {
 	const char *name;
-	enum { NUMBER, SECONDS, TEXT, FLAG } type;
+	enum { NUMBER, SECONDS, SHARE, TEXT, FLAG } type;
 	size_t offset;
 	uint32_t min, max;
 };
@@ -73,6 +80,9 @@ static const struct spec specs[] = {
 	{"time", SECONDS, AT(seconds), 0, 0},
 	{"quiet", SECONDS, AT(quiet), 0, 0},
 	{"settle", SECONDS, AT(settle), 0, 0},
+	{"carbons", SHARE, AT(carbons), 0, 0},
+	{"block", SHARE, AT(block), 0, 0},
+	{"archive", FLAG, AT(archive), 0, 0},
 	{"no-sm", FLAG, AT(no_sm), 0, 0},
 	{"strict", FLAG, AT(strict), 0, 0},
 	{"json", FLAG, AT(json), 0, 0},
@@ -113,6 +123,12 @@ static bool take(struct options *o, const struct spec *s, const char *arg)
 		if (end != arg && !*end && *(double *)at >= 0 && *(double *)at <= 86400)
 			return true;
 		fprintf(stderr, "--%s %s: give seconds\n", s->name, arg);
+		return false;
+	case SHARE:
+		*(double *)at = strtod(arg, &end);
+		if (end != arg && !*end && *(double *)at >= 0 && *(double *)at <= 1)
+			return true;
+		fprintf(stderr, "--%s %s: give a share from 0 to 1\n", s->name, arg);
 		return false;
 	}
 	return false;

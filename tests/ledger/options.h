@@ -19,6 +19,8 @@ struct options {
 	uint32_t droppers;  /* ... that drop their connection and resume */
 	uint32_t crashers;  /* ... that forget their session and bind anew */
 	uint32_t vanishers; /* plain clients that drop their connection */
+	double carbons;	    /* share of --sm that wants copies */
+	double block;	    /* share of --sm that blocks others */
 	uint32_t rate;	    /* messages a second, all together */
 	uint32_t window;    /* a client's unacknowledged messages */
 	uint32_t padding;   /* at most, of most bodies */
@@ -27,6 +29,7 @@ struct options {
 	double seconds;
 	double quiet;
 	double settle;
+	bool archive; /* read at the end */
 	bool no_sm;
 	bool strict;
 	bool json;

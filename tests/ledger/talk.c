@@ -5,11 +5,15 @@
 
 #include "base/xmem.h"
 #include "bench/scan.h"
+#include "tests/ledger/feud.h"
+#include "tests/ledger/mam.h"
 #include "tests/ledger/token.h"
 
-#define NS_SM	  "urn:xmpp:sm:3"
-#define NS_LEDGER "urn:roundhouse:ledger"
-#define ASK_MS	  1000
+#define NS_SM	   "urn:xmpp:sm:3"
+#define NS_CARBONS "urn:xmpp:carbons:2"
+#define NS_MAM	   "urn:xmpp:mam:2"
+#define NS_LEDGER  "urn:roundhouse:ledger"
+#define ASK_MS	   1000
 
 /* Asking. */
 
@@ -99,6 +103,22 @@ void talk_say(struct member *m, enum judge_kind kind, const struct member *to)
 		put(m, number, str_slice(&text));
 	else
 		put_and_ask(m, number, str_slice(&text));
+	str_clear(&text);
+}
+
+void talk_put(struct member *m, struct slice stanza)
+{
+	put(m, JUDGE_NONE, stanza);
+}
+
+void talk_carbons(struct member *m)
+{
+	struct str text = STR_INIT;
+
+	str_adds(&text, "<iq type='set' id='");
+	token_add_name(&text, 'c', m->crowd->run, m->seat);
+	str_adds(&text, "'><enable xmlns='" NS_CARBONS "'/></iq>");
+	put(m, JUDGE_NONE, str_slice(&text));
 	str_clear(&text);
 }
 
@@ -205,7 +225,7 @@ static void ping_answered(struct member *m, uint32_t number)
 static void take_request(struct member *m, struct slice stanza)
 {
 	(void)stanza;
-	if (m->habit == MUTE)
+	if (m->habit == MUTE && !m->crowd->mam)
 		return;
 	str_addf(client_output(m->client), "<a xmlns='" NS_SM "' h='%u'/>", m->sm.got);
 }
@@ -240,10 +260,18 @@ static void take_failed(struct member *m, struct slice stanza)
 
 /* Receiving. */
 
-static void see(struct member *m, uint32_t number)
+static void see(struct member *m, uint32_t number, uint64_t name)
 {
 	m->crowd->last_sight = crowd_ms(m->crowd);
-	judge_see(m->crowd->judge, number, m->session, m->crowd->last_sight);
+	judge_see(m->crowd->judge, number, m->session, name, m->crowd->last_sight);
+}
+
+struct slice talk_inside(struct slice stanza, const char *start)
+{
+	const char *at =
+		stanza.len ? memmem(stanza.data + 1, stanza.len - 1, start, strlen(start)) : NULL;
+
+	return at ? slice_of(at, stanza.len - (size_t)(at - stanza.data)) : SLICE_NONE;
 }
 
 /* Is it a stanza of this client? */
@@ -257,8 +285,20 @@ static bool is_mine(const struct member *m, uint32_t number)
 
 static void take_bounce(struct member *m, uint32_t number, struct slice stanza)
 {
+	static const struct {
+		const char *condition;
+		enum judge_error error;
+	} errors[] = {{"<service-unavailable", JUDGE_UNAVAILABLE},
+		      {"<not-acceptable", JUDGE_NOT_ACCEPTABLE},
+		      {"<resource-constraint", JUDGE_CONSTRAINT}};
+	enum judge_error error = JUDGE_OTHER;
+
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+		if (scan_has(stanza, errors[i].condition))
+			error = errors[i].error;
+	}
 	m->crowd->last_sight = crowd_ms(m->crowd);
-	judge_bounce(m->crowd->judge, number);
+	judge_bounce(m->crowd->judge, number, error, m->crowd->last_sight);
 	crowd_tell(m, "bounced %u: %.*s", number, SLICE_ARG(stanza));
 }
 
@@ -285,11 +325,43 @@ static uint32_t take_token(struct member *m, struct slice text, struct slice id)
 	return JUDGE_NONE;
 }
 
+uint32_t talk_token(struct member *m, struct slice message)
+{
+	return take_token(m, scan_text(message, "body"), scan_attribute(message, "id"));
+}
+
+/* Whose is it? That of an error tells only that this one has come back. */
+static void take_copy(struct member *m, struct slice stanza)
+{
+	struct slice message = talk_inside(stanza, "<message");
+	enum judge_copy direction = scan_has(stanza, "<sent ") ? JUDGE_SENT : JUDGE_RECEIVED;
+	uint32_t number;
+
+	if (slice_is(scan_attribute(message, "type"), "error")) {
+		judge_count(m->crowd->judge, COUNT_CARBON_BOUNCES, NULL);
+		return;
+	}
+	number = talk_token(m, message);
+	if (number == JUDGE_NONE)
+		return;
+	m->crowd->last_sight = crowd_ms(m->crowd);
+	judge_copy_see(m->crowd->judge, number, direction, m->session, m->crowd->last_sight);
+}
+
 static void take_message(struct member *m, struct slice stanza)
 {
 	struct slice id = scan_attribute(stanza, "id");
+	struct slice name = SLICE_NONE;
 	uint32_t number = 0;
 
+	if (m->crowd->mam && scan_has(stanza, NS_MAM)) {
+		mam_take(m, stanza);
+		return;
+	}
+	if (m->crowd->opts->carbons > 0 && scan_has(stanza, NS_CARBONS)) {
+		take_copy(m, stanza);
+		return;
+	}
 	if (slice_is(scan_attribute(stanza, "type"), "error")) {
 		if (token_parse_id(id, m->crowd->run, &number) && is_mine(m, number))
 			take_bounce(m, number, stanza);
@@ -297,9 +369,12 @@ static void take_message(struct member *m, struct slice stanza)
 			judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
 		return;
 	}
-	number = take_token(m, scan_text(stanza, "body"), id);
-	if (number != JUDGE_NONE)
-		see(m, number);
+	number = talk_token(m, stanza);
+	if (number == JUDGE_NONE)
+		return;
+	if (m->crowd->opts->archive)
+		name = scan_attribute(talk_inside(stanza, "<stanza-id"), "id");
+	see(m, number, name.len ? token_hash(name) : 0);
 }
 
 static void answer(struct member *m, struct slice request, uint32_t number)
@@ -328,7 +403,7 @@ static void take_get(struct member *m, struct slice stanza)
 	if (scan_has(stanza, NS_LEDGER))
 		number = take_token(m, scan_text(stanza, "q"), id);
 	if (number != JUDGE_NONE) {
-		see(m, number);
+		see(m, number, 0);
 		answer(m, stanza, number);
 		return;
 	}
@@ -343,6 +418,27 @@ static void take_get(struct member *m, struct slice stanza)
 	str_clear(&text);
 }
 
+/* Is it the answer to something that is not in the ledger? */
+static bool take_own_answer(struct member *m, struct slice stanza, bool done)
+{
+	struct slice id = scan_attribute(stanza, "id");
+	uint32_t run = m->crowd->run, number = 0;
+
+	if (token_parse_name(id, 'c', run, &number)) {
+		if (done && number == m->seat)
+			judge_carbons(m->crowd->judge, m->session, crowd_ms(m->crowd));
+		else
+			judge_count(m->crowd->judge, COUNT_CARBON_REFUSED, "carbons refused");
+	} else if (token_parse_name(id, 'b', run, &number)) {
+		feud_answered(m, number, done);
+	} else if (token_parse_name(id, 'm', run, &number)) {
+		mam_answered(m, number, done, stanza);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void take_iq(struct member *m, struct slice stanza)
 {
 	struct slice type = scan_attribute(stanza, "type");
@@ -350,15 +446,17 @@ static void take_iq(struct member *m, struct slice stanza)
 
 	if (slice_is(type, "get") || slice_is(type, "set")) {
 		take_get(m, stanza);
+	} else if (take_own_answer(m, stanza, slice_is(type, "result"))) {
+		return;
 	} else if (slice_is(type, "result") && scan_has(stanza, NS_LEDGER)) {
 		number = take_token(m, scan_text(stanza, "q"), scan_attribute(stanza, "id"));
 		if (number != JUDGE_NONE)
-			see(m, number);
+			see(m, number, 0);
 	} else if (!token_parse_id(scan_attribute(stanza, "id"), m->crowd->run, &number) ||
 		   !is_mine(m, number)) {
 		judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
 	} else if (slice_is(type, "result")) {
-		see(m, number);
+		see(m, number, 0);
 		ping_answered(m, number);
 	} else {
 		take_bounce(m, number, stanza);

@@ -68,17 +68,22 @@ enum token_result token_parse(struct slice body, uint32_t run, uint32_t *sender,
 	return h == hash_of(run, *sender, *number, rest) ? TOKEN_OK : TOKEN_DAMAGED;
 }
 
-void token_add_id(struct str *out, uint32_t run, uint32_t number)
+uint64_t token_hash(struct slice text)
 {
-	str_addf(out, "l%08x-%u", run, number);
+	return hash(0xcbf29ce484222325, text.data, text.len);
 }
 
-bool token_parse_id(struct slice id, uint32_t run, uint32_t *number)
+void token_add_name(struct str *out, char letter, uint32_t run, uint32_t number)
+{
+	str_addf(out, "%c%08x-%u", letter, run, number);
+}
+
+bool token_parse_name(struct slice id, char letter, uint32_t run, uint32_t *number)
 {
 	char text[32];
 	char mine[16];
 	char *end;
-	int len = snprintf(mine, sizeof mine, "l%08x-", run);
+	int len = snprintf(mine, sizeof mine, "%c%08x-", letter, run);
 
 	if (id.len <= (size_t)len || id.len >= sizeof text ||
 	    memcmp(id.data, mine, (size_t)len) != 0)
@@ -87,4 +92,14 @@ bool token_parse_id(struct slice id, uint32_t run, uint32_t *number)
 	text[id.len] = 0;
 	*number = (uint32_t)strtoul(text + len, &end, 10);
 	return *end == 0;
+}
+
+void token_add_id(struct str *out, uint32_t run, uint32_t number)
+{
+	token_add_name(out, 'l', run, number);
+}
+
+bool token_parse_id(struct slice id, uint32_t run, uint32_t *number)
+{
+	return token_parse_name(id, 'l', run, number);
 }

@@ -426,7 +426,9 @@ def the_dead_of_the_time_without_supervisor_are_told_to_the_router(i):
     os.kill(pid, signal.SIGKILL)
     i.ok("start")
     i.wait_ready("datastore", other_than=pid)
-    told = re.findall(r"event=instance name=datastore service=datastore (\w+)", i.log("router"))
+    pattern = r"event=instance name=datastore service=datastore (\w+)"
+    wait_for(5, "the router to be told", lambda: len(re.findall(pattern, i.log("router"))) >= 3)
+    told = re.findall(pattern, i.log("router"))
     check(told[0] == "alive" and told[-1] == "alive" and "dead" in told, told)
 
 
@@ -470,14 +472,14 @@ def log_files_rotate_and_follow_reads_on(i):
     i.wait_log("router", r"n=\d\d\d\d")
     os.kill(i.service("router")["pid"], signal.SIGKILL)
     i.wait_ready("router")
+    time.sleep(0.3 * SLOW)
+    tail.terminate()
+    tail.wait()
     files = [n for n in os.listdir(os.path.join(i.dir, "log")) if n.startswith("router.log")]
     check(len(files) > 3, files)
     seen = "".join(i.read("log/" + n) for n in files)
     n = sorted(int(x) for x in re.findall(r"event=count n=(\d+)", seen))
     check(n and n == list(range(n[0], n[-1] + 1)), "rotation lost lines")
-    time.sleep(0.3 * SLOW)
-    tail.terminate()
-    tail.wait()
     followed = [int(x) for x in re.findall(r"event=count n=(\d+)", i.read("../followed"))]
     check(followed == list(range(1, len(followed) + 1)), "follow lost or repeated lines", followed)
     check(len(followed) == len(n), "follow did not come to the end", len(followed), len(n))

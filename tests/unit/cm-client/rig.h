@@ -52,10 +52,11 @@ enum rig_command {
 	RIG_CLOSE,
 	RIG_SETTLE,
 	RIG_FLOOD,
-	RIG_HOLD,    /* HELD for all that came, and from now on */
-	RIG_THREE,   /* three deliveries at once */
-	RIG_DETACH,  /* somebody resumes it elsewhere */
-	RIG_RESUMED, /* the answer to a RESUME that waits for it */
+	RIG_HOLD,      /* HELD for all that came, and from now on */
+	RIG_THREE,     /* three deliveries at once */
+	RIG_PRESENCES, /* rig.presences unimportant ones */
+	RIG_DETACH,    /* somebody resumes it elsewhere */
+	RIG_RESUMED,   /* the answer to a RESUME that waits for it */
 };
 
 static struct rig {
@@ -71,6 +72,8 @@ static struct rig {
 	struct str todo; /* records for the cm */
 	uint64_t q;
 	uint64_t settled_n;
+	unsigned int presences;
+	uint64_t sender; /* of them; 0 = each from another one */
 	/* shared with the test's thread */
 	pthread_mutex_t lock;
 	enum rig_command command;
@@ -86,6 +89,9 @@ static struct rig {
 	char refused[128];
 	uint64_t request; /* of the last RESUME */
 	char resume[64];
+	enum err account_status; /* of DB_ACCOUNT_PASSWORD; ERR_AGAIN = no answer */
+	uint64_t late_op;
+	char account[128]; /* the last: "user domain password create" */
 } rig;
 
 struct loop *proc_loop(struct proc *p)
@@ -127,6 +133,12 @@ int proc_file(const struct proc *p, const char *name)
 	return strcmp(name, "tls.key") == 0 ? p->files.key : p->files.cert;
 }
 
+bool proc_has_files(const struct proc *p)
+{
+	(void)p;
+	return true;
+}
+
 void proc_ready(struct proc *p, bool ready)
 {
 	(void)p;
@@ -137,6 +149,13 @@ void proc_alarm(struct proc *p, const char *text)
 {
 	(void)p;
 	(void)text;
+}
+
+void proc_metrics(struct proc *p, void (*add)(void *arg, struct str *out), void *arg)
+{
+	(void)p;
+	(void)add;
+	(void)arg;
 }
 
 void proc_drained(struct proc *p)
@@ -216,10 +235,51 @@ static void rig_keys(struct str *out)
 					     .server_key = slice_of((char *)stored, 32)});
 }
 
+static void rig_presences(void)
+{
+	for (unsigned int i = 0; i < rig.presences; i++) {
+		uint64_t q = ++rig.q;
+
+		msg_deliver_put(&rig.todo, &(struct msg_deliver){
+						   .sid = rig.last_sid,
+						   .q = q,
+						   .origin_sid = rig.sender ? rig.sender : 1000 + q,
+						   .origin_n = q,
+						   .kind = STANZA_PRESENCE,
+						   .from = slice_str("romeo@localhost/y"),
+						   .inner = slice_str("<show>away</show>")});
+	}
+}
+
+static bool rig_account(const struct msg_store *m)
+{
+	struct msg_db_account_password p;
+	struct slice in = m->body, body;
+	uint16_t type;
+
+	if (codec_next(&in, &type, &body) != ERR_OK || type != MSG_DB_ACCOUNT_PASSWORD ||
+	    msg_db_account_password_get(body, &p) != ERR_OK)
+		return false;
+	snprintf(rig.account, sizeof(rig.account), "%.*s %.*s %.*s %u", SLICE_ARG(p.user),
+		 SLICE_ARG(p.domain), SLICE_ARG(p.password), p.create);
+	if (rig.late_op) /* the one before: its stream may be gone */
+		msg_stored_put(&rig.todo,
+			       &(struct msg_stored){.op_boot = m->op_boot, .op_n = rig.late_op});
+	rig.late_op = rig.account_status == ERR_AGAIN ? m->op_n : 0;
+	if (rig.account_status != ERR_AGAIN)
+		msg_stored_put(&rig.todo,
+			       &(struct msg_stored){.op_boot = m->op_boot,
+						    .op_n = m->op_n,
+						    .status = (uint16_t)rig.account_status});
+	return true;
+}
+
 static void rig_store(const struct msg_store *m)
 {
 	struct str keys = STR_INIT, answer = STR_INIT;
 
+	if (rig_account(m))
+		return;
 	rig_keys(&keys);
 	msg_db_account_put(&answer, &(struct msg_db_account){.scram = str_slice(&keys)});
 	msg_stored_put(&rig.todo, &(struct msg_stored){.op_boot = m->op_boot,
@@ -409,6 +469,8 @@ static void rig_on_command(void *arg, int events)
 	}
 	for (int i = 0; c == RIG_THREE && i < 3; i++)
 		rig_deliver(rig.last_sid, slice_str("<body>3</body>"));
+	if (c == RIG_PRESENCES)
+		rig_presences();
 	if (c == RIG_DETACH)
 		msg_detach_put(&rig.todo, &(struct msg_detach){rig.last_sid, 5});
 	if (c == RIG_RESUMED)

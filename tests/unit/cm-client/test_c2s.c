@@ -421,6 +421,52 @@ static void a_client_is_read_no_further_than_its_share(void **state)
 	client_close(&c);
 }
 
+static int start_with_little_room(void **state)
+{
+	struct config *cfg = config_defaults();
+
+	(void)state;
+	cfg->limit_unsettled = 32768; /* of all clients of the process */
+	rig_start(cfg);
+	return 0;
+}
+
+static bool all_of_both_have_come(void)
+{
+	return rig.stanzas == 41;
+}
+
+static void all_clients_together_are_read_no_further_than_their_share(void **state)
+{
+	struct client other, c;
+	char stanza[1200];
+	unsigned int seen;
+
+	(void)state;
+	client_open(&other);
+	assert_true(client_login(&other));
+	client_open(&c);
+	assert_true(client_login(&c));
+	pthread_mutex_lock(&rig.lock);
+	rig.settles = false;
+	pthread_mutex_unlock(&rig.lock);
+	snprintf(stanza, sizeof(stanza), "<message to='a@localhost'><body>%01000d</body></message>",
+		 1);
+	for (int i = 0; i < 40; i++)
+		client_say(&c, stanza);
+	usleep(200000);
+	client_say(&other, "<presence/>");
+	usleep(200000);
+	pthread_mutex_lock(&rig.lock);
+	seen = rig.stanzas;
+	pthread_mutex_unlock(&rig.lock);
+	assert_in_range(seen, 29, 32); /* the last of them reaches the limit; none of the other */
+	rig_do(RIG_SETTLE);
+	rig_wait(all_of_both_have_come, "the rest of the stanzas");
+	client_close(&c);
+	client_close(&other);
+}
+
 static void a_client_that_does_not_read_is_closed(void **state)
 {
 	struct client c;
@@ -457,6 +503,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_silent_client_is_sent_a_space,
 						start_with_keepalive, stop),
 		T(a_client_is_read_no_further_than_its_share),
+		cmocka_unit_test_setup_teardown(
+			all_clients_together_are_read_no_further_than_their_share,
+			start_with_little_room, stop),
 		T(a_client_that_does_not_read_is_closed),
 	};
 

@@ -111,11 +111,27 @@ static void r_is_asked_once_until_it_is_answered(void **state)
 	STORY(6,
 	      R "  wait for-answer\n= bound\n"
 		"= bound\n"
-		"  wait for-nothing\n  acked 2\n= bound\n" R "  wait for-answer\n= bound\n"
-		"  wait for-nothing\n  acked 5\n= bound\n"
+		"  wait for-nothing\n  acked 5\n= bound\n" R "  wait for-answer\n= bound\n"
+		"  wait for-nothing\n  acked 11\n= bound\n"
 		"= bound\n",
-	      TO_ENABLED, "flush:unacked=2", "flush:unacked=5", SM("a h='2'"), "flush:unacked=3",
-	      SM("a h='5'"), "flush:unacked=0");
+	      TO_ENABLED, "flush:unacked=5", "flush:unacked=11", SM("a h='5'"), "flush:unacked=6",
+	      SM("a h='11'"), "flush:unacked=0");
+}
+
+/* One time of waiting, however many come meanwhile; nothing is left unasked. */
+static void few_stanzas_are_asked_for_together_after_a_while(void **state)
+{
+	(void)state;
+	STORY(3, "  wait for-more\n= bound\n= bound\n" R "  wait for-answer\n= bound\n", TO_ENABLED,
+	      "flush:unacked=1", "flush:unacked=2", "ask-again:unacked=2");
+	STORY(3, "  wait for-more\n= bound\n= bound\n" R "  wait for-answer\n= bound\n", TO_ENABLED,
+	      "flush:unacked=1", "flush:unacked=4", "flush:unacked=5");
+	/* A client may say <a/> unasked: the waiting begins anew for what it left out. */
+	STORY(3,
+	      "  wait for-more\n= bound\n"
+	      "  wait for-nothing\n  acked 1\n= bound\n"
+	      "  wait for-more\n= bound\n",
+	      TO_ENABLED, "flush:unacked=1", SM("a h='1'"), "flush:unacked=1");
 }
 
 static void who_answers_with_less_is_asked_again_later(void **state)
@@ -123,13 +139,13 @@ static void who_answers_with_less_is_asked_again_later(void **state)
 	(void)state;
 	STORY(5,
 	      R "  wait for-answer\n= bound\n"
-		"  wait for-nothing\n  acked 1\n= bound\n"
+		"  wait for-nothing\n  acked 4\n= bound\n"
 		"  wait to-ask-again\n= bound\n" R "  wait for-answer\n= bound\n"
 		"= bound\n",
-	      TO_ENABLED, "flush:unacked=2", SM("a h='1'"), "flush:unacked=1",
+	      TO_ENABLED, "flush:unacked=5", SM("a h='4'"), "flush:unacked=1",
 	      "ask-again:unacked=1", "ask-again:unacked=1");
-	STORY(1, R "  wait for-answer\n= bound\n", TO_ENABLED, "flush:unacked=2", SM("a h='1'"),
-	      "flush:unacked=1", "flush:unacked=2");
+	STORY(1, R "  wait for-answer\n= bound\n", TO_ENABLED, "flush:unacked=6", SM("a h='1'"),
+	      "flush:unacked=5", "flush:unacked=6");
 }
 
 static void nothing_is_asked_of_a_stream_without_it(void **state)
@@ -217,8 +233,8 @@ static void a_session_is_resumed_instead_of_binding(void **state)
 	(void)state;
 	STORY(6,
 	      "  resume [id1] h=7\n= resuming\n"
-	      "  <resumed 'urn:xmpp:sm:3' previd='id1' h='41'/>\n= bound\n" R
-	      "  wait for-answer\n= bound\n"
+	      "  <resumed 'urn:xmpp:sm:3' previd='id1' h='41'/>\n= bound\n"
+	      "  wait for-more\n= bound\n"
 	      "  send\n= bound\n" A("41") "= bound\n" A("42") "= bound\n",
 	      TO_BINDABLE, SM("resume previd='id1' h='7'"), "resumed:h=41", "flush:unacked=3",
 	      STANZA, SM("r"), "secured:h=42");
@@ -277,6 +293,7 @@ int main(void)
 		cmocka_unit_test(refused_stanzas_count_like_others),
 		cmocka_unit_test(stanzas_before_enable_are_not_counted),
 		cmocka_unit_test(r_is_asked_once_until_it_is_answered),
+		cmocka_unit_test(few_stanzas_are_asked_for_together_after_a_while),
 		cmocka_unit_test(who_answers_with_less_is_asked_again_later),
 		cmocka_unit_test(nothing_is_asked_of_a_stream_without_it),
 		cmocka_unit_test(who_acknowledges_too_much_is_told_and_closed),

@@ -60,6 +60,7 @@ static const char *const waits[] = {
 	[C2S_ACK_NONE] = "for-nothing",
 	[C2S_ACK_ANSWER] = "for-answer",
 	[C2S_ACK_AGAIN] = "to-ask-again",
+	[C2S_ACK_SOON] = "for-more",
 };
 
 static void add_effect(struct str *out, const struct c2s_effects *fx, const struct c2s_effect *e)
@@ -109,6 +110,15 @@ static void add_effect(struct str *out, const struct c2s_effects *fx, const stru
 		break;
 	case C2S_FX_LOST:
 		str_addf(out, "  lost %s: %s\n", e->name, e->text ? e->text : "-");
+		break;
+	case C2S_FX_REGISTER:
+		str_addf(out, "  register [%.*s] [%s]\n", SLICE_ARG(e->data), e->text);
+		break;
+	case C2S_FX_REGISTER_DROP:
+		str_adds(out, "  register-drop\n");
+		break;
+	case C2S_FX_CSI:
+		str_addf(out, "  csi %s\n", e->number ? "inactive" : "active");
 		break;
 	case C2S_FX_NOTE:
 		if (show_notes)
@@ -201,6 +211,11 @@ static void feed(struct c2s_stream *s, const char *line, struct c2s_effects *fx)
 	} else if ((rest = after(line, "bound"))) {
 		ev.kind = C2S_EV_BOUND;
 		ev.jid = slice_str(rest);
+	} else if (strcmp(line, "registered") == 0) {
+		ev.kind = C2S_EV_REGISTERED;
+	} else if ((rest = after(line, "register-failed"))) {
+		split(rest, &p);
+		ev.kind = C2S_EV_REGISTER_FAILED;
 	} else if ((rest = after(line, "refused"))) {
 		split(rest, &p);
 		ev.kind = C2S_EV_BIND_REFUSED;
@@ -251,7 +266,8 @@ static void feed(struct c2s_stream *s, const char *line, struct c2s_effects *fx)
 	ev.condition = p.condition;
 	ev.text = p.text;
 	if (ev.kind != C2S_EV_AUTH_FAILED && ev.kind != C2S_EV_BIND_REFUSED &&
-	    ev.kind != C2S_EV_STOP && ev.kind != C2S_EV_LOST && ev.kind != C2S_EV_RESUME_REFUSED)
+	    ev.kind != C2S_EV_STOP && ev.kind != C2S_EV_LOST && ev.kind != C2S_EV_RESUME_REFUSED &&
+	    ev.kind != C2S_EV_REGISTER_FAILED)
 		ev.condition = ev.text = NULL;
 	c2s_stream_step(s, &ev, fx);
 	xml_tree_free(&tree);

@@ -104,9 +104,11 @@ static inline int rig_setup(void **state)
 					    .check = SCHEMA_CHECK_QUICK,
 					    .key_reads_per_minute = 1000,
 					    .limits = {.max_roster_items = 100,
+						       .max_blocked = 5,
 						       .ops_keep_ms = 600000,
 						       .ops_max_rows = 1000,
-						       .shelf_bytes = 1000000}};
+						       .shelf_bytes = 1000000,
+						       .userdata = {1000000, 100000}}};
 	rig_start(r);
 	*state = r;
 	return 0;

@@ -76,7 +76,8 @@ static void every_field_survives(void **state)
 				    .subscription = 1,
 				    .ask = 1,
 				    .approved = 1,
-				    .pending_in = 1},
+				    .pending_in = 1,
+				    .request = {"a\0b", 3}},
 			      out;
 	struct str packed = STR_INIT, all;
 	struct slice rest;
@@ -93,6 +94,7 @@ static void every_field_survives(void **state)
 	assert_int_equal(out.ask, 1);
 	assert_int_equal(out.approved, 1);
 	assert_int_equal(out.pending_in, 1);
+	assert_true(slice_eq(out.request, in.request));
 	str_clear(&all);
 }
 
@@ -154,7 +156,7 @@ static void what_does_not_exist_is_named(void **state)
 
 static void impossible_items_are_refused(void **state)
 {
-	static char longest[4096];
+	static char longest[ROSTERS_REQUEST_MAX + 1];
 	struct db_roster_item good = {.jid = S("a@x")};
 	struct str many = STR_INIT;
 	struct {
@@ -174,6 +176,9 @@ static void impossible_items_are_refused(void **state)
 		 {.jid = S("a"), .ngroups = 1, .groups = slice_of("\2\0g", 3)},
 		 ERR_FORMAT},
 		{"65 groups", {.jid = S("a"), .ngroups = 65}, ERR_TOOBIG},
+		{"long request",
+		 {.jid = S("a"), .request = slice_of(longest, sizeof(longest))},
+		 ERR_TOOBIG},
 	};
 	struct str packed;
 	uint64_t v;

@@ -64,7 +64,7 @@ static struct write_op *make(uint64_t n, uint16_t type, const struct str *record
 	op->type = type;
 	op->now_ms = 1000000;
 	op->limits = (struct request_limits){
-		.max_roster_items = 1000, .ops_keep_ms = 600000, .ops_max_rows = 100000};
+		.max_roster_items = 1000, .max_blocked = 5, .ops_keep_ms = 600000, .ops_max_rows = 100000};
 	return op;
 }
 

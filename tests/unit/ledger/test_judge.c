@@ -19,7 +19,21 @@
  *   e  romeo's session is over and a new one begins
  *   j  juliet's session is over for good
  *   t  something dies just now
- *   w  ten seconds pass */
+ *   w  ten seconds pass
+ * Copies (XEP-0280):
+ *   c  juliet's and romeo's other clients want them from now on
+ *   y  juliet's other client sees one of the last message, Y of the one before
+ *   r  romeo's other client does, R
+ *   z  juliet's own client does; q romeo's, which has not asked for any
+ *   l  juliet's other client is gone for good
+ * Blocks (XEP-0191):
+ *   B  romeo asks to block juliet, D that is answered; U he asks to unblock her, V
+ *   O  juliet has blocked romeo
+ *   g  the last message comes back as not acceptable; d for want of resources
+ * Archives (XEP-0313), at the end:
+ *   A  the last message is in both, L the one before; ( in juliet's, ) in romeo's, T in another
+ *   N  romeo sees the last message under a name, M it is in both archives under another one
+ *   a  they have been read to the end */
 struct story {
 	const char *name;
 	const char *events;
@@ -32,7 +46,7 @@ struct story {
 struct scene {
 	struct judge *judge;
 	uint32_t now;
-	uint32_t juliet, romeo, other, third; /* sessions */
+	uint32_t juliet, romeo, other, third, twin; /* sessions */
 	uint32_t last;
 	bool plain_juliet, plain_romeo;
 	int told;
@@ -68,7 +82,108 @@ static void begin_romeo(struct scene *s)
 
 static void see(struct scene *s, uint32_t entry, uint32_t session)
 {
-	judge_see(s->judge, entry, session, s->now);
+	judge_see(s->judge, entry, session, 0, s->now);
+}
+
+static void see_copy(struct scene *s, uint32_t entry, uint32_t session)
+{
+	bool sent = session == s->twin || session == s->juliet;
+
+	judge_copy_see(s->judge, entry, sent ? JUDGE_SENT : JUDGE_RECEIVED, session, s->now);
+}
+
+static void play_copies(struct scene *s, char event)
+{
+	switch (event) {
+	case 'c':
+		judge_carbons(s->judge, s->twin, s->now);
+		judge_carbons(s->judge, s->other, s->now);
+		break;
+	case 'y':
+	case 'Y':
+		see_copy(s, s->last - (event == 'Y'), s->twin);
+		break;
+	case 'r':
+	case 'R':
+		see_copy(s, s->last - (event == 'R'), s->other);
+		break;
+	case 'z':
+		judge_carbons(s->judge, s->juliet, s->now);
+		see_copy(s, s->last, s->juliet);
+		break;
+	case 'q':
+		see_copy(s, s->last, s->romeo);
+		break;
+	case 'l':
+		judge_session_end(s->judge, s->twin, s->now);
+		break;
+	default:
+		fail_msg("no event %c", event);
+	}
+}
+
+static void play_blocks(struct scene *s, char event)
+{
+	switch (event) {
+	case 'B':
+	case 'U':
+		judge_block(s->judge, 1, 0, JUDGE_CHANGING, s->now);
+		break;
+	case 'D':
+		judge_block(s->judge, 1, 0, JUDGE_BLOCKED, s->now);
+		break;
+	case 'V':
+		judge_block(s->judge, 1, 0, JUDGE_UNBLOCKED, s->now);
+		break;
+	case 'O':
+		judge_block(s->judge, 0, 1, JUDGE_BLOCKED, s->now);
+		break;
+	case 'g':
+		judge_bounce(s->judge, s->last, JUDGE_NOT_ACCEPTABLE, s->now);
+		break;
+	case 'd':
+		judge_bounce(s->judge, s->last, JUDGE_CONSTRAINT, s->now);
+		break;
+	default:
+		play_copies(s, event);
+	}
+}
+
+static void keep(struct scene *s, uint32_t entry, const char *parties, uint64_t name)
+{
+	for (; *parties; parties++)
+		judge_archive_see(s->judge, entry, (uint32_t)(*parties - '0'), name, s->now);
+}
+
+static void play_archives(struct scene *s, char event)
+{
+	switch (event) {
+	case 'A':
+	case 'L':
+		keep(s, s->last - (event == 'L'), "01", 7);
+		break;
+	case '(':
+		keep(s, s->last, "0", 7);
+		break;
+	case ')':
+		keep(s, s->last, "1", 7);
+		break;
+	case 'T':
+		keep(s, s->last, "2", 7);
+		break;
+	case 'M':
+		keep(s, s->last, "01", 8);
+		break;
+	case 'N':
+		judge_see(s->judge, s->last, s->romeo, 7, s->now);
+		break;
+	case 'a':
+		judge_archive_read(s->judge, 0);
+		judge_archive_read(s->judge, 1);
+		break;
+	default:
+		play_blocks(s, event);
+	}
 }
 
 static void play_sending(struct scene *s, char event)
@@ -96,10 +211,10 @@ static void play_sending(struct scene *s, char event)
 		judge_acknowledge(s->judge, s->last - (event == 'K'), s->now);
 		break;
 	case 'b':
-		judge_bounce(s->judge, s->last);
+		judge_bounce(s->judge, s->last, JUDGE_UNAVAILABLE, s->now);
 		break;
 	default:
-		fail_msg("no event %c", event);
+		play_archives(s, event);
 	}
 }
 
@@ -151,6 +266,7 @@ static void tell(const struct story *story, struct verdict *out, struct scene *s
 	begin_romeo(s);
 	s->other = judge_session_begin(s->judge, 1, 2, !story->plain_romeo, 0);
 	s->third = judge_session_begin(s->judge, 2, 3, true, 0);
+	s->twin = judge_session_begin(s->judge, 0, 4, true, 0);
 	s->now = 1000;
 	for (const char *e = story->events; *e; e++)
 		play(s, *e);
@@ -283,6 +399,102 @@ static void lets_pass_what_is_allowed(void **state)
 	STORIES(stories);
 }
 
+static void finds_copies_that_are_lost(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("the sender's other client", "cSkxr", COUNT_CARBON_LOST, 1),
+		BROKEN("the addressee's other client", "cSkxy", COUNT_CARBON_LOST, 1),
+		BROKEN("both", "cSkx", COUNT_CARBON_LOST, 2),
+		BROKEN("to a bare JID: neither message nor copy", "cskxy", COUNT_CARBON_LOST, 1),
+		BROKEN("it comes to the other one only", "cSkyr", COUNT_LOST, 1),
+		KEPT("a copy each", "cSkxry"),
+		KEPT("the message itself", "cskxoy"),
+		KEPT("before the answer", "Scxk"),
+		KEPT("a client that is gone", "cSkxrl"),
+		KEPT("nobody wants any", "Skx"),
+		KEPT("requests are not copied", "cikx"),
+		KEPT("it came back", "cSkb"),
+		KEPT("its session has gone, the other client has seen it", "cSkery"),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void finds_copies_that_come_twice_or_in_the_wrong_order(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("twice", "cSkxryy", COUNT_CARBON_TWICE, 1),
+		BROKEN("message and copy", "cskxory", COUNT_CARBON_TWICE, 1),
+		BROKEN("copy and message", "cskxroy", COUNT_CARBON_TWICE, 1),
+		BROKEN("the second first, of what was sent", "cSSKkXxRryY", COUNT_CARBON_OVERTAKEN,
+		       1),
+		BROKEN("... of what was received", "cSSKkXxrRYy", COUNT_CARBON_OVERTAKEN, 1),
+		BROKEN("of one's own", "cSkxryz", COUNT_CARBON_ASTRAY, 1),
+		BROKEN("unasked", "Skxq", COUNT_CARBON_ASTRAY, 1),
+		KEPT("in order", "cSSKkXxRrYy"),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void finds_what_is_wrong_in_archives(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("in neither", "skxa", COUNT_ARCHIVE_HOLE, 2),
+		BROKEN("not in the sender's", "skx)a", COUNT_ARCHIVE_HOLE, 1),
+		BROKEN("not in the receiver's", "skx(a", COUNT_ARCHIVE_HOLE, 1),
+		BROKEN("one of two", "sskKXxLa", COUNT_ARCHIVE_HOLE, 2),
+		BROKEN("twice", "skxA(a", COUNT_ARCHIVE_TWICE, 1),
+		BROKEN("the second first", "sskKXxALa", COUNT_ARCHIVE_OVERTAKEN, 2),
+		BROKEN("a third party's", "skxATa", COUNT_ARCHIVE_ASTRAY, 1),
+		BROKEN("another name", "skNMa", COUNT_ARCHIVE_NAME, 1),
+		KEPT("in both", "sskKXxLAa"),
+		KEPT("the same name", "skNAa"),
+		KEPT("it came back, and is in the sender's", "skb(a"),
+		KEPT("it came back, and is in none", "skba"),
+		KEPT("a request", "ikxa"),
+		KEPT("sent anew, and archived twice", "snkxAAa"),
+		KEPT("not read", "skx"),
+		{"a plain client was on its way out, but it was delivered", "ske(a", false, true,
+		 COUNT_ARCHIVE_HOLE, 1},
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void finds_what_passes_a_block(void **state)
+{
+	static const struct story stories[] = {
+		BROKEN("delivered", "BDskx", COUNT_BLOCKED_SEEN, 1),
+		BROKEN("by who blocks", "Oskx", COUNT_BLOCKED_SEEN, 1),
+		BROKEN("a request", "BDikx", COUNT_BLOCKED_SEEN, 1),
+		BROKEN("as a copy", "cBDskbr", COUNT_BLOCKED_SEEN, 1),
+		BROKEN("archived", "BDskb)a", COUNT_BLOCKED_SEEN, 1),
+		BROKEN("neither delivered nor refused", "BDsk", COUNT_LOST, 1),
+		BROKEN("refused twice", "BDskbb", COUNT_BOUNCED_TWICE, 1),
+		BROKEN("told that it is blocked", "BDskg", COUNT_WRONG_ERROR, 1),
+		BROKEN("not told who blocks whom", "Oskb", COUNT_WRONG_ERROR, 1),
+		BROKEN("nobody blocks anybody", "skg", COUNT_WRONG_ERROR, 1),
+		KEPT("refused", "BDskb"),
+		KEPT("refused to who blocks", "Oskg"),
+		KEPT("the list could not be read", "BDskd"),
+		KEPT("delivered while it is being set", "BskxD"),
+		KEPT("sent before, seen after", "sBDkx"),
+		KEPT("refused while it is being set", "BskbD"),
+		KEPT("delivered while it is being taken back", "BDskUx"),
+		KEPT("delivered after it is over", "BDwUVskx"),
+		KEPT("its error went with the session", "BDskj"),
+		KEPT("in the sender's archive", "BDskb(a"),
+		KEPT("not in the archive of who was just blocking", "skxBD(a"),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
 static void plain_clients_are_judged_when_nothing_dies(void **state)
 {
 	static const struct story stories[] = {
@@ -339,6 +551,10 @@ int main(void)
 		cmocka_unit_test(finds_what_is_overtaken),
 		cmocka_unit_test(finds_what_goes_to_the_wrong_place),
 		cmocka_unit_test(lets_pass_what_is_allowed),
+		cmocka_unit_test(finds_copies_that_are_lost),
+		cmocka_unit_test(finds_copies_that_come_twice_or_in_the_wrong_order),
+		cmocka_unit_test(finds_what_is_wrong_in_archives),
+		cmocka_unit_test(finds_what_passes_a_block),
 		cmocka_unit_test(plain_clients_are_judged_when_nothing_dies),
 		cmocka_unit_test(the_table_adds_up),
 		cmocka_unit_test(strict_makes_refusals_breaches),

@@ -76,7 +76,22 @@ static void ids_name_run_and_number(void **state)
 	assert_int_equal(number, 12);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_false(token_parse_id(slice_str(bad[i]), RUN, &number));
+	/* Of commands the letter is another one. */
+	assert_false(token_parse_name(str_slice(&id), 'b', RUN, &number));
+	str_reset(&id);
+	token_add_name(&id, 'b', RUN, 13);
+	assert_true(token_parse_name(str_slice(&id), 'b', RUN, &number));
+	assert_int_equal(number, 13);
+	assert_false(token_parse_id(str_slice(&id), RUN, &number));
 	str_clear(&id);
+}
+
+static void hashes_tell_texts_apart(void **state)
+{
+	(void)state;
+	assert_true(token_hash(slice_str("a-1")) != token_hash(slice_str("a-2")));
+	assert_true(token_hash(slice_str("a-1")) == token_hash(slice_str("a-1")));
+	assert_true(token_hash(SLICE_NONE) != 0);
 }
 
 int main(void)
@@ -86,6 +101,7 @@ int main(void)
 		cmocka_unit_test(every_changed_byte_is_noticed),
 		cmocka_unit_test(other_runs_and_other_peoples_messages_are_foreign),
 		cmocka_unit_test(ids_name_run_and_number),
+		cmocka_unit_test(hashes_tell_texts_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -32,8 +33,20 @@ static inline int cert_pem(X509 *cert, EVP_PKEY *key)
 	return fd;
 }
 
+/* san: as OpenSSL's configuration writes it ("DNS:a,DNS:*.a"); NULL = none. */
+static inline void cert_add_san(X509 *cert, const char *san)
+{
+	X509_EXTENSION *ext =
+		san ? X509V3_EXT_nconf_nid(NULL, NULL, NID_subject_alt_name, san) : NULL;
+
+	if (!san)
+		return;
+	check(ext && X509_add_ext(cert, ext, -1) == 1);
+	X509_EXTENSION_free(ext);
+}
+
 /* days may be negative: a certificate that has expired. */
-static inline struct cert_files cert_files_new(const char *name, int days)
+static inline struct cert_files cert_files_named(const char *name, const char *san, int days)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
@@ -48,12 +61,18 @@ static inline struct cert_files cert_files_new(const char *name, int days)
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
 				   (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(cert, X509_get_subject_name(cert));
+	cert_add_san(cert, san);
 	check(X509_sign(cert, key, EVP_sha256()) > 0);
 	out.cert = cert_pem(cert, NULL);
 	out.key = cert_pem(NULL, key);
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	return out;
+}
+
+static inline struct cert_files cert_files_new(const char *name, int days)
+{
+	return cert_files_named(name, NULL, days);
 }
 
 static inline void cert_files_close(struct cert_files *c)

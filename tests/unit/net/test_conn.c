@@ -116,6 +116,11 @@ static bool some_turns(struct rig *r)
 	return r->turns >= 20;
 }
 
+static bool any_turn(struct rig *r)
+{
+	return r->turns > 0;
+}
+
 static bool is_secure(struct rig *r)
 {
 	return r->secured && SSL_is_init_finished(r->client);
@@ -145,11 +150,9 @@ static int setup(void **state)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 	struct cert_files c = cert_files_new("localhost", 30);
-	struct tls_config cfg = {.cert_fd = c.cert,
-				 .key_fd = c.key,
-				 .cert_path = "c",
-				 .key_path = "k",
-				 .alpn = "xmpp-client"};
+	struct tls_pair pair = {
+		.cert_fd = c.cert, .key_fd = c.key, .cert_path = "c", .key_path = "k"};
+	struct tls_config cfg = {.pairs = &pair, .npairs = 1, .alpn = "xmpp-client"};
 	struct str why = STR_INIT;
 	int fds[2];
 
@@ -254,7 +257,7 @@ static void starttls_follows_what_was_written_before(void **state)
 	struct rig *r = *state;
 
 	conn_write(r->conn, "<ok/>", 5);
-	conn_start_tls(r->conn, r->tls);
+	conn_start_tls(r->conn, r->tls, slice_str(""));
 	while (!has_back(r))
 		peer_turn(r);
 	assert_string_equal(r->back.data, "<ok/>");
@@ -269,11 +272,44 @@ static void plain_bytes_instead_of_a_handshake_end_it(void **state)
 {
 	struct rig *r = *state;
 
-	conn_start_tls(r->conn, r->tls);
+	conn_start_tls(r->conn, r->tls, slice_str(""));
 	say(r, "<message/>", 10);
 	run_until(r, has_closed);
 	assert_int_equal(r->got.len, 0);
 	assert_int_equal(r->secured, 0);
+}
+
+/* The first record says that the ClientHello has 128 KB, 15 more bring some of it. */
+static void a_client_hello_above_16_kb_is_not_waited_for(void **state)
+{
+	struct rig *r = *state;
+	unsigned char record[5 + 2048] = {0x16, 3, 1, 2048 >> 8, 0, 1, 1, 0xff, 0};
+
+	conn_start_tls(r->conn, r->tls, slice_str(""));
+	for (int i = 0; i < 16; i++) {
+		say(r, record, sizeof(record));
+		memset(record + 5, 0, 4);
+		run_until(r, i < 7 ? some_turns : i < 15 ? any_turn : has_closed);
+		assert_true(i >= 7 || !r->closed[0]);
+	}
+	assert_string_equal(r->closed, "the ClientHello is larger than 16384 bytes");
+}
+
+static void a_client_hello_in_several_records_is_taken(void **state)
+{
+	struct rig *r = *state;
+	char host[256];
+
+	conn_start_tls(r->conn, r->tls, slice_str(""));
+	client_tls(r);
+	memset(host, 'a', sizeof(host) - 1);
+	host[sizeof(host) - 1] = '\0';
+	for (size_t i = 50; i < sizeof(host) - 1; i += 50)
+		host[i] = '.';
+	check(SSL_set_tlsext_host_name(r->client, host) == 1);
+	check(SSL_set_max_send_fragment(r->client, 512) == 1);
+	SSL_set1_groups_list(r->client, "P-521:P-384:P-256:X25519");
+	run_until(r, is_secure);
 }
 
 static void channel_bindings_are_those_of_the_client(void **state)
@@ -293,6 +329,25 @@ static void channel_bindings_are_those_of_the_client(void **state)
 	assert_memory_equal(here, there, 32);
 	len = SSL_get_finished(r->client, there, sizeof(there));
 	assert_int_equal(conn_binding_unique(r->conn, here), len);
+	assert_memory_equal(here, there, len);
+}
+
+/* RFC 5929 4.1: certs.h signs with SHA-256. */
+static void the_end_point_binding_is_the_digest_of_the_certificate_shown(void **state)
+{
+	struct rig *r = *state;
+	unsigned char here[CONN_BINDING_MAX], there[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+	X509 *cert;
+
+	assert_int_equal(conn_binding_end_point(r->conn, here), 0);
+	conn_detect_tls(r->conn, r->tls);
+	client_tls(r);
+	run_until(r, is_secure);
+	cert = SSL_get1_peer_certificate(r->client);
+	assert_int_equal(X509_digest(cert, EVP_sha256(), there, &len), 1);
+	X509_free(cert);
+	assert_int_equal(conn_binding_end_point(r->conn, here), len);
 	assert_memory_equal(here, there, len);
 }
 
@@ -484,7 +539,10 @@ int main(void)
 		T(a_client_of_another_protocol_is_refused_by_alpn),
 		T(starttls_follows_what_was_written_before),
 		T(plain_bytes_instead_of_a_handshake_end_it),
+		T(a_client_hello_above_16_kb_is_not_waited_for),
+		T(a_client_hello_in_several_records_is_taken),
 		T(channel_bindings_are_those_of_the_client),
+		T(the_end_point_binding_is_the_digest_of_the_certificate_shown),
 		T(tls_1_2_has_both_bindings),
 		T(tls_1_1_is_refused),
 		T(much_output_is_written_in_order_as_the_peer_reads),

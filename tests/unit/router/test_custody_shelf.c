@@ -143,6 +143,30 @@ static void a_parked_stanza_is_a_row_of_what_it_came_as(void **state)
 	assert_string_equal(bed_rows(b), "");
 }
 
+/* XEP-0077: neither while session/ has it, nor in the queue of a component that takes nothing. */
+static void what_may_have_a_password_is_never_a_row(void **state)
+{
+	struct bed *b = *state;
+	struct endpoint *from = client(b, 0, 1), *to = sm_client(b, 1, 2);
+	struct custody_entry *parked_one = accept_from(b, from, 1), *sent = accept_from(b, from, 2);
+	struct msg_stanza m = stanza_of(1, 1, STANZA_IQ, "<password>p</password>");
+	struct session_stanza s = {.kind = STANZA_IQ,
+				   .type = TYPE_SET,
+				   .flags = STANZA_SECRET,
+				   .inner = slice_str("<password>p</password>")};
+
+	m.flags = STANZA_SECRET;
+	custody_hold(parked_one);
+	custody_keep(parked_one, &m, slice_str("a@x.test/r"));
+	custody_handled(b->c, parked_one);
+	custody_deliver(b->c, sent, to, &s);
+	custody_handled(b->c, sent);
+	bed_cm_dies(b, 0);
+	bed_sync(b);
+	assert_string_equal(bed_rows(b), "");
+	custody_release(b->c, parked_one);
+}
+
 /* An iq is not what is made of it (a roster push, say); a message is in its copies. */
 static void what_came_is_kept_where_no_delivery_is_it(void **state)
 {
@@ -643,6 +667,7 @@ int main(void)
 		T(a_domain_of_a_dead_manager_is_a_row_until_it_is_back),
 		T(an_expired_session_leaves_no_row),
 		T(a_parked_stanza_is_a_row_of_what_it_came_as),
+		T(what_may_have_a_password_is_never_a_row),
 		T(what_came_is_kept_where_no_delivery_is_it),
 		T(what_is_parked_while_it_is_judged_is_kept_too),
 		T(what_waits_for_a_detached_session_is_stored_for_its_sender),

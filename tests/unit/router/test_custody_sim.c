@@ -6,13 +6,16 @@
  * acknowledges now and then, its connection breaks, and it resumes on any manager and sends again
  * what <resumed h/> does not cover. Some of those log out, or never come back and are given up.
  * Some messages are for two of those, some for the server, which answers them and pushes something
- * to a third. Some cannot be written to a plain client. No process, no socket, no clock: SIM_SEED=n
- * replays one run, SIM_SEEDS=n says how many.
+ * to a third. Some cannot be written to a plain client. Of every third message another session is
+ * to have a copy (custody_copy), however often it is judged. No process, no socket, no clock:
+ * SIM_SEED=n replays one run, SIM_SEEDS=n says how many.
  *
  * The ledger at the end. Between XEP-0198 clients every message is received exactly once and in
  * order. For others: what a surviving sender saw settled as delivered was received once, what was
  * bounced or discarded was not. What the server was asked is answered exactly once, and nothing is
- * pushed twice. Nothing is held anywhere and the books balance.
+ * pushed twice. No copy comes twice, or to one who has the message; to an XEP-0198 client that was
+ * there when the message was sent, exactly once, whatever became of the message. Nothing is held
+ * anywhere and the books balance.
  *
  * The router's shelf is a table that survives it; batches reach it with delay, and one that is
  * under way when the router dies may or may not be applied. Left out is only a router's death
@@ -53,9 +56,13 @@ struct message {
 	uint8_t settled; /* enum settled, 0 = not yet */
 	uint8_t received;
 	uint8_t received_also;
-	uint8_t answered, pushed; /* an iq's result and its push, at their clients */
-	uint8_t judged; /* a router found nobody to deliver it to; the next one may find somebody,
-			 * later than what was sent after it: out of order, but told to nobody */
+	uint8_t answered, pushed[2]; /* an iq's result and its pushes, at their clients */
+	uint8_t copied;
+	bool instead;	 /* its copy stands for it: it must come, or it is judged again */
+	bool copy_due;	 /* its copy's receiver can be resumed: it must come */
+	bool copy_loose; /* it was written before <enabled/>: it may come again */
+	uint8_t judged;	 /* a router found nobody to deliver it to; the next one may find somebody,
+			  * later than what was sent after it: out of order, but told to nobody */
 };
 
 /* One connection of a session: what hold calls its stream. */
@@ -189,13 +196,39 @@ static void address(char name[24], const struct message *m)
 
 /* ---- connection manager ---- */
 
-#define NUMBER(n) ((n)&0xffffffffffffULL)
+#define NUMBER(n)  ((n)&0xffffffffULL)
+#define IS_COPY(n) ((n) >> 62 & 1)
+
+/* Who is to have a copy of message n of s, NULL = nobody. */
+static struct session *bystander(const struct session *s, uint64_t n)
+{
+	size_t at = (size_t)((s->sid + n * 5) % 6);
+
+	return (s->sid + n) % 3 == 0 && s->sent[n].to != SERVER && at < sim->nsessions &&
+			       sim->all[at] != s
+		       ? sim->all[at]
+		       : NULL;
+}
+
+static void received_copy(struct session *s, struct session *from, uint64_t n, bool counted)
+{
+	struct message *m = &from->sent[n];
+
+	assert_ptr_equal(s, bystander(from, n));
+	assert_true(m->to != index_of(s) && m->also != index_of(s)); /* has the message */
+	if (!counted && s->sm)
+		m->copy_loose = true;
+	if (m->copied && !m->copy_loose)
+		fail_msg("a copy of %llu of s%u: s%u has seen it twice", (unsigned long long)n,
+			 (unsigned int)index_of(from), (unsigned int)index_of(s));
+	m->copied = 1;
+}
 
 /* Made by the server: the result of an iq, or a push. */
 static void received_made(struct session *s, struct session *from, uint64_t n, bool counted)
 {
 	struct message *m = &from->sent[NUMBER(n)];
-	uint8_t *times = n >> 63 ? &m->answered : &m->pushed;
+	uint8_t *times = n >> 63 ? &m->answered : &m->pushed[s->sid % 2];
 
 	if (n >> 63)
 		assert_ptr_equal(s, from);
@@ -206,7 +239,7 @@ static void received_made(struct session *s, struct session *from, uint64_t n, b
 	if (*times)
 		fail_msg("made for %llu of s%u (%llx): s%u has seen it twice",
 			 (unsigned long long)NUMBER(n), (unsigned int)index_of(from),
-			 (unsigned long long)n >> 48, (unsigned int)index_of(s));
+			 (unsigned long long)n >> 32, (unsigned int)index_of(s));
 	*times = 1;
 }
 
@@ -217,6 +250,10 @@ static void received(struct session *s, struct session *from, uint64_t n, bool c
 	struct message *m = &from->sent[NUMBER(n)];
 	uint8_t *times = m->also == index_of(s) ? &m->received_also : &m->received;
 
+	if (IS_COPY(n)) {
+		received_copy(s, from, NUMBER(n), counted);
+		return;
+	}
 	if (n != NUMBER(n)) {
 		received_made(s, from, n, counted);
 		return;
@@ -257,7 +294,9 @@ static void on_deliver(void *stream, const struct msg_deliver *m)
 		s->stream_n[i] = m->origin_n;
 		s->stream_counts[i] = s->enabled;
 		/* Before <enabled/> written is delivered, whether the client read it or not. */
-		if (!s->enabled && m->type != TYPE_ERROR)
+		if (!s->enabled && IS_COPY(m->origin_n))
+			from->sent[NUMBER(m->origin_n)].copy_loose = true;
+		else if (!s->enabled && m->type != TYPE_ERROR)
 			from->sent[NUMBER(m->origin_n)].judged = 1;
 	} else if (m->type == TYPE_CHAT && is_too_large(m->origin_sid, m->origin_n)) {
 		hold_undeliverable(s->hold, m->q, "not-acceptable"); /* too large for it, say */
@@ -442,6 +481,7 @@ static void session_send(struct session *s)
 {
 	struct msg_stanza m = {.kind = STANZA_MESSAGE, .type = TYPE_CHAT};
 	size_t to = (size_t)random() % sim->nsessions;
+	const struct session *seer;
 	char name[24];
 
 	/* mostly to one of the living */
@@ -456,6 +496,10 @@ static void session_send(struct session *s)
 		s->sent[s->nsent].also = 0xffff;
 		m.kind = STANZA_IQ;
 	}
+	seer = bystander(s, s->nsent);
+	s->sent[s->nsent].copy_due = seer && seer->sm && seer->enabled &&
+				     s->sent[s->nsent].to != index_of(seer) &&
+				     s->sent[s->nsent].also != index_of(seer);
 	address(name, &s->sent[s->nsent]);
 	m.to = slice_str(name);
 	m.inner = slice_of("<body>0123456789012345678901234567890</body>", 12 + random() % 30);
@@ -476,14 +520,64 @@ static void bounce_to(struct session *from, uint64_t n, struct custody_entry *e)
 			&(struct session_stanza){.kind = STANZA_MESSAGE, .type = TYPE_ERROR});
 }
 
+static struct endpoint *seer_of(const struct session *from, uint64_t n)
+{
+	const struct session *seer = bystander(from, n);
+	struct endpoint *ep = seer ? endpoint_find(sim->custody, seer->sid) : NULL;
+
+	return ep && !endpoint_ended(ep) ? ep : NULL;
+}
+
+static void copy(struct custody_entry *e, const struct session *from, uint64_t n, bool instead)
+{
+	struct endpoint *ep = seer_of(from, n);
+
+	if (ep)
+		custody_copy(sim->custody, e, ep,
+			     &(struct session_stanza){.kind = STANZA_MESSAGE,
+						      .type = TYPE_CHAT,
+						      .inner = slice_of("copy", 4)},
+			     instead);
+}
+
+static bool has_it(const struct session *from, uint64_t n)
+{
+	const struct session *seer = bystander(from, n);
+
+	return seer && (from->sent[n].to == index_of(seer) || from->sent[n].also == index_of(seer));
+}
+
+/* Nobody whom it is for is there, but somebody has, or gets, a copy; every second time that will
+ * do.
+ */
+static bool copy_instead(struct custody_entry *e, struct session *from, uint64_t n)
+{
+	struct endpoint *ep = seer_of(from, n);
+
+	from->sent[n].instead =
+		n % 2 && ep && !has_it(from, n) && custody_had_copy(sim->custody, e, ep);
+	if (!from->sent[n].instead)
+		return false;
+	from->sent[n].judged = 1;
+	custody_conclude(e, SETTLED_DELIVERED);
+	copy(e, from, n, true);
+	return true;
+}
+
 static void on_undelivered(void *ctx, struct custody_entry *e, uint64_t sid,
 			   const struct session_stanza *s, const char *reason)
 {
+	struct session *from = session_of(custody_entry_sender(e));
+
 	(void)ctx;
 	(void)sid;
 	(void)s;
 	(void)reason;
-	bounce_to(session_of(custody_entry_sender(e)), custody_entry_number(e), e);
+	if (copy_instead(e, from, custody_entry_number(e)))
+		return;
+	if (!has_it(from, custody_entry_number(e)))
+		copy(e, from, custody_entry_number(e), false); /* once more */
+	bounce_to(from, custody_entry_number(e), e);
 }
 
 /* false: nobody is there. */
@@ -511,15 +605,24 @@ static bool router_deliver(struct custody_entry *e, const struct msg_stanza *m)
 	return found;
 }
 
-/* An iq to the server: a push to one of the first sessions, then the result. */
-static void answer_iq(struct custody_entry *e, struct endpoint *ep, const struct msg_stanza *m)
+static void push(struct custody_entry *e, uint64_t sid, const struct msg_stanza *m)
 {
-	struct endpoint *other = endpoint_find(sim->custody, 1000 + m->n % 6);
+	struct endpoint *other = endpoint_find(sim->custody, sid);
 
-	if (other && !endpoint_ended(other) && endpoint_sid(other) != m->sid)
+	if (other && !endpoint_ended(other) && sid != m->sid)
 		custody_answer(sim->custody, e, other,
 			       &(struct session_stanza){
 				       .kind = STANZA_IQ, .type = TYPE_SET, .inner = m->inner});
+}
+
+/* An iq to the server: pushes to two of the first sessions, which another router may find in
+ * another order, then the result. */
+static void answer_iq(struct custody_entry *e, struct endpoint *ep, const struct msg_stanza *m)
+{
+	uint64_t turn = sim->router_boot % 2;
+
+	push(e, 1000 + (m->n + turn) % 6, m);
+	push(e, 1000 + (m->n + 1 - turn) % 6, m);
 	if (ep && !endpoint_ended(ep))
 		custody_answer(sim->custody, e, ep,
 			       &(struct session_stanza){
@@ -543,8 +646,10 @@ static void handle_stanza(struct custody_entry *e, struct endpoint *ep, const st
 		answer_iq(e, ep, m);
 	else if (answered == ANSWERED_AGAIN)
 		bounce_to(session_of(m->sid), m->n, e);
-	else if (!router_deliver(e, m))
+	else if (!router_deliver(e, m) && !copy_instead(e, session_of(m->sid), m->n))
 		bounce_to(session_of(m->sid), m->n, e);
+	if (answered == ANSWERED_NOT || !has_it(session_of(m->sid), m->n))
+		copy(e, session_of(m->sid), m->n, false);
 	snprintf(name, sizeof(name), "s%u", (unsigned int)index_of(session_of(m->sid)));
 	custody_keep(e, m, slice_str(name));
 	custody_handled(sim->custody, e);
@@ -1383,6 +1488,17 @@ static void ledger_copies(const struct session *s, uint64_t n)
 		expect_times(s, n, "received as copies", 0, 1);
 }
 
+/* Whatever became of the message itself. */
+static void ledger_bystander(const struct session *s, uint64_t n)
+{
+	const struct message *m = &s->sent[n];
+
+	if (m->instead && !m->copied && !m->received && !m->received_also)
+		expect_times(s, n, "instead of it a copy", 0, 1);
+	if (m->copy_due && !m->copy_loose && !bystander(s, n)->gone)
+		expect_times(s, n, "seen by a bystander", m->copied, 1);
+}
+
 /* A client that always comes back: everything it sent is somewhere. */
 static void ledger_sm(const struct session *s)
 {
@@ -1390,6 +1506,7 @@ static void ledger_sm(const struct session *s)
 	assert_int_equal(hold_unsettled(s->hold), 0);
 	assert_int_equal(hold_h(s->hold), s->nsent);
 	for (uint64_t n = 1; n <= s->nsent; n++) {
+		ledger_bystander(s, n);
 		if (s->sent[n].to == SERVER) {
 			if (!s->sent[n].judged)
 				expect_times(s, n, "answered", s->sent[n].answered, 1);
@@ -1421,10 +1538,13 @@ static void ledger(void)
 				s->sent[n].to == SERVER ? NULL : sim->all[s->sent[n].to];
 
 			assert_int_not_equal(s->sent[n].settled, 0);
+			ledger_bystander(s, n);
 			if (!to) {
 				expect_times(s, n, "answered", s->sent[n].answered, 1);
 				continue;
 			}
+			if (s->sent[n].instead)
+				continue;
 			/* Written before <enabled/> to a client that then lost its connection. */
 			if (to && to->sm && s->sent[n].judged)
 				continue;

@@ -19,6 +19,7 @@
 #include "ipc/codec.h"
 #include "ipc/db_pack.h"
 #include "ipc/stanza_kinds.h"
+#include "session/registry.h"
 #include "session/session.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
@@ -27,6 +28,7 @@
 
 #define FAKE_SIDS     32
 #define FAKE_ITEMS    64
+#define FAKE_BLOCKED  16
 #define FAKE_REQUESTS 32
 #define NOW	      ((struct monotime){1000000})
 
@@ -35,6 +37,8 @@ struct custody_entry {
 	unsigned int delivered, answered, concluded;
 	int holds;
 	bool had[FAKE_SIDS];
+	bool copied[2][FAKE_SIDS]; /* of the stanza, of its error */
+	bool copy_seen[FAKE_SIDS]; /* by the client: the test says so */
 };
 
 struct fake_request {
@@ -64,13 +68,17 @@ struct fake {
 	struct fake_item items[FAKE_ITEMS];
 	size_t nitems;
 	uint64_t version;
+	char *blocked[FAKE_BLOCKED][2]; /* owner, JID: in order of JID */
+	size_t nblocked, max_blocked;
+	bool slow_lists; /* whom somebody has blocked is read when the test says so, not at once */
 	const char *unknown;	/* an account that the datastore does not have */
 	const void *inner_seen; /* inner.data of the last delivery */
 	unsigned int inner_same;
 	char push_id[32];
 	/* Requests that are not about rosters. */
 	enum err (*execute)(struct fake *f, uint16_t type, struct slice body, struct str *out);
-	void *more; /* whatever the test adds */
+	void *more;	  /* whatever the test adds */
+	uint64_t wall_ms; /* the time of day */
 };
 
 static inline struct slice S(const char *text) {
@@ -115,6 +123,25 @@ static inline void fake_answer(void *ctx, struct custody_entry *e, uint64_t sid,
 	fake_stanza(ctx, "answer", e, sid, s);
 	if (e)
 		e->answered++;
+}
+
+static inline void fake_copy(void *ctx, struct custody_entry *e, uint64_t sid,
+			     const struct session_stanza *s, bool instead)
+{
+	bool *copied = &e->copied[s->type == TYPE_ERROR][sid % FAKE_SIDS];
+
+	assert_true(s->flags & STANZA_CARBON);
+	if (*copied || e->had[sid % FAKE_SIDS])
+		return;
+	*copied = true;
+	if (!instead)
+		fake_stanza(ctx, "copy", e, sid, s);
+}
+
+static inline bool fake_had_copy(void *ctx, const struct custody_entry *e, uint64_t sid)
+{
+	(void)ctx;
+	return e->copy_seen[sid % FAKE_SIDS];
 }
 
 static inline void fake_conclude(void *ctx, struct custody_entry *e, uint8_t how, const char *rule)
@@ -198,6 +225,11 @@ static inline uint64_t fake_route(void *ctx, struct slice domain)
 	return 0;
 }
 
+static inline uint64_t fake_wall_ms(void *ctx)
+{
+	return ((struct fake *)ctx)->wall_ms;
+}
+
 static inline bool fake_had(void *ctx, const struct custody_entry *e, uint64_t sid)
 {
 	(void)ctx;
@@ -226,6 +258,8 @@ static inline void fake_lost_over(void *ctx, uint64_t sid)
 static const struct session_host fake_host = {
 	.deliver = fake_deliver,
 	.answer = fake_answer,
+	.copy = fake_copy,
+	.had_copy = fake_had_copy,
 	.conclude = fake_conclude,
 	.hold = fake_hold,
 	.release = fake_release,
@@ -235,6 +269,7 @@ static const struct session_host fake_host = {
 	.blob = fake_blob,
 	.store = fake_store,
 	.route = fake_route,
+	.wall_ms = fake_wall_ms,
 	.had = fake_had,
 	.lost = fake_lost,
 	.lost_over = fake_lost_over,
@@ -286,6 +321,11 @@ static inline int fake_teardown(void **state)
 	}
 	for (size_t i = 0; i < f->nitems; i++)
 		fake_item_free(&f->items[i]);
+	while (f->nblocked) {
+		f->nblocked--;
+		free(f->blocked[f->nblocked][0]);
+		free(f->blocked[f->nblocked][1]);
+	}
 	for (size_t i = 0; i < FAKE_SIDS; i++)
 		str_clear(&f->blobs[i]);
 	str_clear(&f->trace);
@@ -340,18 +380,31 @@ static inline enum err announce(struct fake *f, uint64_t sid, const char *full, 
 	return session_announce(f->m, sid, S(full), S("c2s#1"), S("127.0.0.1:4000"), blob, NOW);
 }
 
-/* A child index as xml_in makes it, for the one child that presence.c looks for. */
-static inline void fake_index(struct str *out, struct slice inner)
+/* A child index as xml_in makes it, for the children that presence.c and last_activity.c look for.
+ */
+static inline void fake_index_one(struct str *out, struct slice inner, uint16_t name,
+				  const char *start, const char *stop)
 {
-	const char *at = inner.len ? memmem(inner.data, inner.len, "<priority", 9) : NULL;
-	const char *end = at ? strstr(at, "</priority>") : NULL;
+	const char *at = inner.len ? memmem(inner.data, inner.len, start, strlen(start)) : NULL;
+	const char *end = at ? strstr(at, stop) : NULL;
 
 	if (end)
-		stanza_child_put(out, &(struct stanza_child){.ns = NS_ID_CONTENT,
-							     .name = NAME_ID_PRIORITY,
-							     .offset = (uint32_t)(at - inner.data),
-							     .length = (uint32_t)(end + 11 - at)});
+		stanza_child_put(
+			out, &(struct stanza_child){.ns = NS_ID_CONTENT,
+						    .name = name,
+						    .offset = (uint32_t)(at - inner.data),
+						    .length = (uint32_t)(end + strlen(stop) - at)});
 }
+
+static inline void fake_index(struct str *out, struct slice inner)
+{
+	fake_index_one(out, inner, NAME_ID_PRIORITY, "<priority", "</priority>");
+	fake_index_one(out, inner, NAME_ID_STATUS, "<status>", "</status>");
+}
+
+/* Whom somebody has blocked is read before the first stanza for or from him is judged: most tests
+ * are not about that. What was asked since there were `before` requests. */
+static inline void fake_lists(struct fake *f, size_t before, bool iq);
 
 static inline struct custody_entry *fake_send(struct fake *f, uint64_t sid, const char *from,
 					      uint8_t kind, const char *type, const char *to,
@@ -359,6 +412,7 @@ static inline struct custody_entry *fake_send(struct fake *f, uint64_t sid, cons
 {
 	struct custody_entry *e = &f->entries[f->nentries++];
 	struct str children = STR_INIT;
+	size_t before = f->nrequests;
 	struct msg_stanza s = {
 		.sid = sid, .kind = kind, .to = S(to), .id = S(id), .inner = S(inner)};
 
@@ -372,6 +426,7 @@ static inline struct custody_entry *fake_send(struct fake *f, uint64_t sid, cons
 	else
 		session_stanza(f->m, sid, e, &s, NOW);
 	str_clear(&children);
+	fake_lists(f, before, kind == STANZA_IQ && *to);
 	/* Every stanza is delivered, concluded, or held for later; never two conclusions. */
 	assert_true(e->delivered || e->concluded || e->holds);
 	assert_true(e->concluded <= 1);
@@ -480,10 +535,85 @@ static inline const char *stored(struct fake *f, const char *owner, const char *
 	return out;
 }
 
+static inline void fake_blocklist(struct fake *f, const char *owner, struct str *out)
+{
+	for (size_t i = 0; i < f->nblocked; i++) {
+		if (strcmp(f->blocked[i][0], owner) == 0)
+			codec_put_str(out, S(f->blocked[i][1]));
+	}
+}
+
+static inline void fake_free(struct fake *f, size_t i)
+{
+	free(f->blocked[i][0]);
+	free(f->blocked[i][1]);
+	f->nblocked--;
+	memmove(&f->blocked[i], &f->blocked[i + 1], (f->nblocked - i) * sizeof(f->blocked[0]));
+}
+
+/* -1: not there; *at is where it would be. */
+static inline int fake_blocked_find(struct fake *f, const char *owner, struct slice jid, size_t *at)
+{
+	for (*at = 0; *at < f->nblocked; (*at)++) {
+		struct slice have = S(f->blocked[*at][1]);
+
+		if (strcmp(f->blocked[*at][0], owner) == 0 && slice_eq(have, jid))
+			return 0;
+		if (memcmp(have.data, jid.data, have.len < jid.len ? have.len : jid.len) > 0)
+			break;
+	}
+	return -1;
+}
+
+static inline void fake_block(struct fake *f, const char *owner, struct slice jid)
+{
+	size_t at;
+
+	if (fake_blocked_find(f, owner, jid, &at) == 0)
+		return;
+	assert_true(f->nblocked < FAKE_BLOCKED);
+	memmove(&f->blocked[at + 1], &f->blocked[at], (f->nblocked - at) * sizeof(f->blocked[0]));
+	f->blocked[at][0] = xstrdup(owner);
+	f->blocked[at][1] = xstrndup(jid.data, jid.len);
+	f->nblocked++;
+}
+
+/* DB_BLOCK and DB_UNBLOCK. */
+static inline enum err fake_change_blocked(struct fake *f, uint16_t type, struct slice body,
+					   struct str *out)
+{
+	struct str list = STR_INIT;
+	struct msg_db_block m;
+	struct slice jid;
+	char owner[128];
+	size_t at;
+
+	/* Both have the same fields. */
+	assert_int_equal(msg_db_block_get(body, &m), ERR_OK);
+	snprintf(owner, sizeof(owner), "%.*s@%.*s", SLICE_ARG(m.user), SLICE_ARG(m.domain));
+	if (type == MSG_DB_BLOCK && f->max_blocked && f->nblocked >= f->max_blocked)
+		return ERR_FULL;
+	for (size_t i = f->nblocked; i-- > 0 && type == MSG_DB_UNBLOCK && m.jids.len == 0;) {
+		if (strcmp(f->blocked[i][0], owner) == 0)
+			fake_free(f, i);
+	}
+	while (m.jids.len) {
+		assert_true(codec_get_str(&m.jids, &jid));
+		if (type == MSG_DB_BLOCK)
+			fake_block(f, owner, jid);
+		else if (fake_blocked_find(f, owner, jid, &at) == 0)
+			fake_free(f, at);
+	}
+	fake_blocklist(f, owner, &list);
+	msg_db_blocked_put(out, &(struct msg_db_blocked){.blocked = str_slice(&list)});
+	str_clear(&list);
+	return ERR_OK;
+}
+
 static inline void fake_roster(struct fake *f, const char *owner, struct str *out)
 {
 	struct msg_db_roster r = {.version = f->version};
-	struct str list = STR_INIT;
+	struct str list = STR_INIT, blocked = STR_INIT;
 
 	for (size_t i = 0; i < f->nitems; i++) {
 		if (strcmp(f->items[i].owner, owner) != 0)
@@ -491,9 +621,12 @@ static inline void fake_roster(struct fake *f, const char *owner, struct str *ou
 		str_add(&list, f->items[i].packed, f->items[i].len);
 		r.count++;
 	}
+	fake_blocklist(f, owner, &blocked);
 	r.list = str_slice(&list);
+	r.blocked = str_slice(&blocked);
 	msg_db_roster_put(out, &r);
 	str_clear(&list);
+	str_clear(&blocked);
 }
 
 /* Does what the datastore would do with one request; the answering record goes to out. */
@@ -509,7 +642,10 @@ static inline enum err fake_execute(struct fake *f, struct slice request, struct
 
 	assert_int_equal(codec_next(&request, &type, &body), ERR_OK);
 	assert_true(codec_may_send(type, IPC_ROUTER));
-	if (f->execute && type >= MSG_DB_OFFLINE_ADD)
+	if (type == MSG_DB_BLOCK || type == MSG_DB_UNBLOCK)
+		return fake_change_blocked(f, type, body, out);
+	if (f->execute && type != MSG_DB_ROSTER_SET &&
+	    (type >= MSG_DB_OFFLINE_ADD || type < MSG_DB_ROSTER_GET))
 		return f->execute(f, type, body, out);
 	if (type == MSG_DB_ROSTER_GET) {
 		assert_int_equal(msg_db_roster_get_get(body, &get), ERR_OK);
@@ -540,16 +676,17 @@ static inline enum err fake_execute(struct fake *f, struct slice request, struct
 	return ERR_OK;
 }
 
-/* Answers the oldest request: carried out (ERR_OK) or failed. */
-static inline void store_answer(struct fake *f, enum err status)
+/* Answers one request: carried out (ERR_OK) or failed. */
+static inline void store_answer_at(struct fake *f, size_t at, enum err status)
 {
-	struct fake_request r = f->requests[0];
+	struct fake_request r = f->requests[at];
 	struct str out = STR_INIT;
 	struct slice answer, body = SLICE_NONE;
 	uint16_t type = 0;
 
-	assert_true(f->nrequests > 0);
-	memmove(f->requests, f->requests + 1, --f->nrequests * sizeof(r));
+	assert_true(f->nrequests > at);
+	f->nrequests--;
+	memmove(f->requests + at, f->requests + at + 1, (f->nrequests - at) * sizeof(r));
 	if (status == ERR_OK)
 		status = fake_execute(f, slice_of(r.body, r.len), &out);
 	answer = str_slice(&out);
@@ -558,6 +695,42 @@ static inline void store_answer(struct fake *f, enum err status)
 	r.done(r.arg, status, type, body);
 	str_clear(&out);
 	free(r.body);
+}
+
+/* The oldest one. */
+static inline void store_answer(struct fake *f, enum err status)
+{
+	store_answer_at(f, 0, status);
+}
+
+/* Is the request for a blocklist that a stanza waits for? iq: to an account. */
+static inline bool fake_wants_list(const struct fake *f, const struct fake_request *r, bool iq)
+{
+	struct slice request = slice_of(r->body, r->len), body;
+	struct msg_db_roster_get get;
+	const struct user *u;
+	char owner[128];
+	uint16_t type;
+
+	assert_int_equal(codec_next(&request, &type, &body), ERR_OK);
+	if (type != MSG_DB_ROSTER_GET)
+		return false;
+	assert_int_equal(msg_db_roster_get_get(body, &get), ERR_OK);
+	snprintf(owner, sizeof(owner), "%.*s@%.*s", SLICE_ARG(get.user), SLICE_ARG(get.domain));
+	u = registry_user(f->m, S(owner));
+	return u ? u->wait != NULL : iq;
+}
+
+static inline void fake_lists(struct fake *f, size_t before, bool iq)
+{
+	for (size_t i = before; i < f->nrequests && !f->slow_lists;) {
+		if (fake_wants_list(f, &f->requests[i], iq)) {
+			store_answer_at(f, i, ERR_OK);
+			i = before;
+		} else {
+			i++;
+		}
+	}
 }
 
 /* Until the datastore has nothing more to do. */

@@ -461,7 +461,7 @@ static void the_list_shows_what_is_detached_and_since_when(void **state)
 	session_list(f->m, S(BALCONY), &f->trace);
 	assert_non_null(strstr(f->trace.data,
 			       "\"available\":true,\"priority\":5,\"interested\":false,"
-			       "\"state\":\"detached\",\"detached_s\":45}\n"));
+			       "\"carbons\":false,\"state\":\"detached\",\"detached_s\":45}\n"));
 	tick(f, 70);
 	fake_forget(f);
 	session_list(f->m, S(BALCONY), &f->trace);

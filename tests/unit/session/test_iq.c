@@ -25,23 +25,6 @@ static const struct {
 	 ANSWER("result", JULIET) " <query xmlns='http://jabber.org/protocol/disco#items'>"
 				  "<item jid='" JULIET "/balcony'/></query>\n"
 				  "consumed: xep0030 items\n"},
-	{"get", "example.com", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
-	 ANSWER("result", "example.com") " <query xmlns='http://jabber.org/protocol/disco#info'>"
-					 "<identity category='server' type='im' name='Roundhouse'/>"
-					 "<feature var='http://jabber.org/protocol/disco#info'/>"
-					 "<feature var='http://jabber.org/protocol/disco#items'/>"
-					 "<feature var='urn:xmpp:ping'/>"
-					 "<feature var='jabber:iq:version'/>"
-					 "<feature var='jabber:iq:roster'/>"
-					 "<feature var='msgoffline'/></query>\n"
-					 "consumed: xep0030 info\n"},
-	{"get", "", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
-	 ANSWER("result", JULIET) " <query xmlns='http://jabber.org/protocol/disco#info'>"
-				  "<identity category='account' type='registered'/>"
-				  "<feature var='http://jabber.org/protocol/disco#info'/>"
-				  "<feature var='http://jabber.org/protocol/disco#items'/>"
-				  "<feature var='urn:xmpp:ping'/></query>\n"
-				  "consumed: xep0030 info\n"},
 	{"get", "example.com", "<query xmlns='http://jabber.org/protocol/disco#info' node='x'/>",
 	 ANSWER("error", "example.com")
 		 ERROR_OF("cancel", "item-not-found") "</error>\n"
@@ -56,15 +39,6 @@ static const struct {
 						  "bounced: rfc6120-8.4 iq that nobody handles\n"},
 	{"set", "", "<unknown xmlns='urn:x'/>",
 	 ANSWER("error", JULIET) ERROR_OF(
-		 "cancel", "service-unavailable") "</error>\n"
-						  "bounced: rfc6120-8.4 iq that nobody handles\n"},
-	/* Nobody can ask about somebody else's account, nor whether there is one. */
-	{"get", "romeo@example.com", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
-	 ANSWER("error", "romeo@example.com") ERROR_OF(
-		 "cancel", "service-unavailable") "</error>\n"
-						  "bounced: rfc6120-8.4 iq that nobody handles\n"},
-	{"get", "nobody@example.com", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
-	 ANSWER("error", "nobody@example.com") ERROR_OF(
 		 "cancel", "service-unavailable") "</error>\n"
 						  "bounced: rfc6120-8.4 iq that nobody handles\n"},
 	{"get", "example.com/x", "<ping xmlns='urn:xmpp:ping'/>",

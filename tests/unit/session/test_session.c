@@ -122,7 +122,7 @@ static void the_blob_brings_a_session_back_as_it_was(void **state)
 	session_list(f->m, SLICE_NONE, &f->trace);
 	expect(f, "{\"jid\":\"" JULIET "/balcony\",\"sid\":\"000000000000000b\",\"conn\":\"c2s#1\","
 		  "\"addr\":\"127.0.0.1:4000\",\"available\":true,\"priority\":7,"
-		  "\"interested\":true,\"state\":\"live\"}\n");
+		  "\"interested\":true,\"carbons\":false,\"state\":\"live\"}\n");
 	/* The presence, for a resource that comes later; the targets, when it goes. */
 	f->show_inner = true;
 	bind_to(f, 2, JULIET, "hall");
@@ -234,7 +234,7 @@ static void list_shows_all_one_user_or_one_resource(void **state)
 	session_list(f->m, S(JULIET "/c"), &f->trace);
 	expect(f, "{\"jid\":\"" JULIET "/c\",\"sid\":\"0000000000000003\",\"conn\":\"c2s#1\","
 		  "\"addr\":\"127.0.0.1:4000\",\"available\":false,\"priority\":0,"
-		  "\"interested\":false,\"state\":\"live\"}\n");
+		  "\"interested\":false,\"carbons\":false,\"state\":\"live\"}\n");
 	session_list(f->m, S(JULIET), &f->trace);
 	assert_non_null(strstr(f->trace.data, "{\"jid\":\"" JULIET "/a\\\"b\""));
 	assert_null(strstr(f->trace.data, "romeo"));

@@ -97,6 +97,30 @@ static void stanzas_are_summarised(void **state)
 	}
 }
 
+/* XEP-0077: so that it is never written to a disk. */
+static void an_iq_that_may_have_a_password_says_so(void **state)
+{
+	static const struct {
+		const char *stanza;
+		uint16_t flags;
+	} cases[] = {
+		{"<iq type='set' id='1'><query xmlns='jabber:iq:register'/></iq>", STANZA_SECRET},
+		{"<iq type='set' id='1'><r:query xmlns:r='jabber:iq:register'/></iq>",
+		 STANZA_SECRET},
+		{"<iq type='set' id='1'><query xmlns='jabber:iq:roster'/></iq>", 0},
+		{"<message><query xmlns='jabber:iq:register'/></message>", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stanza_in s;
+
+		assert_int_equal(
+			xml_in_stanza(*state, slice_str(cases[i].stanza), NS_CLIENT, &s), XML_OK);
+		assert_int_equal(s.flags, cases[i].flags);
+		stanza_in_clear(&s);
+	}
+}
+
 static void children_tell_routing_what_it_needs(void **state)
 {
 	static const struct {
@@ -106,8 +130,8 @@ static void children_tell_routing_what_it_needs(void **state)
 		{"<body>x</body>", STANZA_HAS_BODY},
 		{"<body xmlns='u'>x</body>", 0},
 		{"<x><body/></x>", 0},
-		{"<no-store xmlns='urn:xmpp:hints'/>", STANZA_NO_STORE},
-		{"<no-permanent-store xmlns='urn:xmpp:hints'/>", STANZA_NO_STORE},
+		{"<no-store xmlns='urn:xmpp:hints'/>", STANZA_NO_STORE | STANZA_NO_ARCHIVE},
+		{"<no-permanent-store xmlns='urn:xmpp:hints'/>", STANZA_NO_ARCHIVE},
 		{"<store xmlns='urn:xmpp:hints'/>", STANZA_STORE},
 		{"<no-copy xmlns='urn:xmpp:hints'/>", STANZA_PRIVATE},
 		{"<other xmlns='urn:xmpp:hints'/>", 0},
@@ -118,6 +142,21 @@ static void children_tell_routing_what_it_needs(void **state)
 		{"<received xmlns='urn:xmpp:receipts' id='1'/>", STANZA_RECEIPT},
 		{"<composing xmlns='http://jabber.org/protocol/chatstates'/>", STANZA_CHAT_STATE},
 		{"<delay xmlns='urn:xmpp:delay'/>", STANZA_DELAYED},
+		{"<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", STANZA_MARKER},
+		{"<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='a@b'/>", STANZA_HAS_SID},
+		{"<s:stanza-id xmlns:s='urn:xmpp:sid:0' id='1' by='a@b'/>", STANZA_HAS_SID},
+		{"<origin-id xmlns='urn:xmpp:sid:0' id='1'/>", 0},
+		{"<stanza-id id='1' by='a@b'/>", 0},
+		{"<x xmlns='http://jabber.org/protocol/muc#user'/>", STANZA_MUC_USER},
+		{"<x xmlns='http://jabber.org/protocol/muc#user'><item/></x>", STANZA_MUC_USER},
+		{"<x xmlns='http://jabber.org/protocol/muc#user'><invite to='a@b'/></x>",
+		 STANZA_MUC_USER | STANZA_INVITE},
+		{"<x xmlns='http://jabber.org/protocol/muc#user'><a><invite/></a></x>",
+		 STANZA_MUC_USER},
+		{"<x xmlns='http://jabber.org/protocol/muc#user'><invite xmlns='u'/></x>",
+		 STANZA_MUC_USER},
+		{"<x xmlns='u'><invite/></x>", 0},
+		{"<x xmlns='jabber:x:conference' jid='room@b'/>", STANZA_INVITE},
 		{"<h:store xmlns:h='urn:xmpp:hints'/><body/>", STANZA_STORE | STANZA_HAS_BODY},
 	};
 
@@ -132,6 +171,18 @@ static void children_tell_routing_what_it_needs(void **state)
 		stanza_in_clear(&s);
 		str_clear(&text);
 	}
+}
+
+/* XEP-0334 section 5: an error often has the payload of what it is about. */
+static void hints_in_an_error_are_ignored(void **state)
+{
+	static const char text[] = "<message type='error'><body/><store xmlns='urn:xmpp:hints'/>"
+				   "<no-store xmlns='urn:xmpp:hints'/></message>";
+	struct stanza_in s;
+
+	assert_int_equal(xml_in_stanza(*state, slice_str(text), NS_CLIENT, &s), XML_OK);
+	assert_int_equal(s.flags, STANZA_HAS_BODY);
+	stanza_in_clear(&s);
 }
 
 /* "ns.name=bytes" of each indexed child. */
@@ -160,11 +211,11 @@ static void the_index_points_at_every_child(void **state)
 		 "/></message>",
 		 "1.0=<a b='>'><a></a></a>;1.2=<subject />;"},
 		{"<message><stanza-id xmlns='urn:xmpp:sid:0' id='1'/><x xmlns='u'/></message>",
-		 "7.14=<stanza-id xmlns='urn:xmpp:sid:0' id='1'/>;0.0=<x xmlns='u'/>;"},
+		 "7.14=<stanza-id xmlns='urn:xmpp:sid:0' id='1'/>;0.16=<x xmlns='u'/>;"},
 		/* re-serialised */
 		{"<c:message xmlns:c='jabber:client'>&lt;<c:body a='1'>&amp;</c:body><x "
 		 "xmlns='u'/></c:message>",
-		 "1.1=<body a='1'>&amp;</body>;0.0=<x xmlns='u'/>;"},
+		 "1.1=<body a='1'>&amp;</body>;0.16=<x xmlns='u'/>;"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -537,6 +588,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_PARSER(stanzas_are_summarised),
 		WITH_PARSER(children_tell_routing_what_it_needs),
+		WITH_PARSER(an_iq_that_may_have_a_password_says_so),
+		WITH_PARSER(hints_in_an_error_are_ignored),
 		WITH_PARSER(the_index_points_at_every_child),
 		WITH_PARSER(children_beyond_the_index_are_kept),
 		WITH_PARSER(an_inside_that_depends_on_its_surroundings_is_written_anew),

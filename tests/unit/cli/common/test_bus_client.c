@@ -164,6 +164,112 @@ static void a_question_is_asked_again_when_the_router_was_killed_with_it(void **
 	bus_client_answer_clear(&a);
 }
 
+static unsigned int answered, refused;
+
+static void on_posted(void *arg, enum err status, struct slice text)
+{
+	assert_int_equal((uintptr_t)arg, answered); /* in order */
+	assert_true(slice_is(text, status == ERR_OK ? "text" : "no"));
+	answered++;
+	refused += status != ERR_OK;
+}
+
+static void many_records_are_answered_in_order_and_a_question_among_them(void **state)
+{
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+	struct str why = STR_INIT;
+
+	(void)state;
+	answered = refused = 0;
+	router = fake_router_start(echo);
+	for (uintptr_t i = 0; i < 500; i++)
+		assert_int_equal(
+			bus_client_post(client, slice_str("record"), on_posted, (void *)i, &why),
+			ERR_OK);
+	assert_in_range(answered, 500 - BUS_CLIENT_POSTS, 500);
+	assert_int_equal(bus_client_store(client, slice_str("question"), &a), ERR_OK);
+	assert_string_equal(a.body.data, "question");
+	assert_int_equal(bus_client_flush(client, &why), ERR_OK);
+	assert_int_equal(answered, 500);
+	assert_int_equal(refused, 0);
+	bus_client_answer_clear(&a);
+}
+
+static void records_that_nobody_answers_end_in_a_timeout(void **state)
+{
+	struct str why = STR_INIT;
+
+	(void)state;
+	answered = 0;
+	reopen(300);
+	assert_int_equal(bus_client_post(client, slice_str("record"), on_posted, NULL, &why),
+			 ERR_OK);
+	assert_int_equal(bus_client_flush(client, &why), ERR_TIMEOUT);
+	assert_non_null(strstr(why.data, "logs router"));
+	bus_client_forget(client);
+	router = fake_router_start(echo);
+	str_clear(&why);
+	assert_int_equal(answered, 0);
+}
+
+static void records_are_sent_again_to_a_router_that_was_killed_with_them(void **state)
+{
+	struct str why = STR_INIT;
+	pid_t second;
+
+	(void)state;
+	answered = 0;
+	router = fake_router_start(die_once);
+	second = fork();
+	if (second == 0)
+		restart_router();
+	assert_int_equal(bus_client_post(client, slice_str("a"), on_posted, (void *)0, &why),
+			 ERR_OK);
+	assert_int_equal(bus_client_post(client, slice_str("b"), on_posted, (void *)1, &why),
+			 ERR_OK);
+	assert_int_equal(bus_client_flush(client, &why), ERR_OK);
+	assert_int_equal(answered, 2);
+	fake_router_stop(&second);
+}
+
+static unsigned int agains;
+static struct str watched;
+
+static void on_text(void *arg, struct slice text)
+{
+	(void)arg;
+	str_add_slice(&watched, text);
+}
+
+static void on_again(void *arg)
+{
+	(void)arg;
+	agains++;
+}
+
+static void a_watch_gets_the_parts_as_they_come_and_is_told_of_another_router(void **state)
+{
+	struct bus_client_watch watch = {on_text, on_again, NULL};
+	struct bus_client_answer a = BUS_CLIENT_ANSWER_INIT;
+	pid_t second;
+
+	(void)state;
+	agains = 0;
+	str_init(&watched);
+	router = fake_router_start(die_once);
+	second = fork();
+	if (second == 0)
+		restart_router();
+	assert_int_equal(bus_client_watch(client, "trace", slice_str("x"), 10000, &watch, &a),
+			 ERR_OK);
+	assert_string_equal(watched.data, "tracex");
+	assert_int_equal(a.body.len, 0);
+	assert_int_equal(agains, 1);
+	fake_router_stop(&second);
+	str_clear(&watched);
+	bus_client_answer_clear(&a);
+}
+
 static void what_cannot_be_opened_is_told_with_what_to_do_next(void **state)
 {
 	static const struct {
@@ -231,6 +337,10 @@ int main(void)
 		TEST(a_question_is_asked_again_when_the_router_was_killed_with_it),
 		TEST(what_cannot_be_opened_is_told_with_what_to_do_next),
 		TEST(a_router_that_comes_up_in_time_is_waited_for),
+		TEST(many_records_are_answered_in_order_and_a_question_among_them),
+		TEST(records_that_nobody_answers_end_in_a_timeout),
+		TEST(records_are_sent_again_to_a_router_that_was_killed_with_them),
+		TEST(a_watch_gets_the_parts_as_they_come_and_is_told_of_another_router),
 		TEST(a_missing_instance_directory_is_told_by_name),
 	};
 

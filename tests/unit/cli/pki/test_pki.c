@@ -317,6 +317,34 @@ static void force_replaces_all_four(void **state)
 	free(new_key);
 }
 
+static void add_signs_one_more_domain_with_the_ca_that_is_there(void **state)
+{
+	char *ca, *server, *now;
+
+	(void)state;
+	assert_int_equal(RUN(pki(), "-C", dir, "lab", "--add", "--domain", "more.test"), 1);
+	assert_non_null(strstr(output, "no lab CA"));
+	make_lab();
+	ca = slurp("pki/ca.pem");
+	server = slurp("pki/server.crt");
+	assert_int_equal(RUN(pki(), "-C", dir, "lab", "--add", "--domain", "more.test"), 0);
+	assert_non_null(strstr(output, "pki/more.test.crt pki/more.test.key"));
+	assert_int_equal(RUN("openssl", "verify", "-CAfile", in_dir("pki/ca.pem"),
+			     "-verify_hostname", "more.test", in_dir("pki/more.test.crt")),
+			 0);
+	assert_int_equal(RUN(pki(), "-C", dir, "lab", "--add", "--domain", "more.test"), 1);
+	assert_int_equal(RUN(pki(), "-C", dir, "lab", "--add", "--force", "--domain", "more.test"),
+			 0);
+	now = slurp("pki/ca.pem");
+	assert_string_equal(now, ca);
+	free(now);
+	now = slurp("pki/server.crt");
+	assert_string_equal(now, server);
+	free(now);
+	free(ca);
+	free(server);
+}
+
 static void names_that_are_none_are_refused_before_anything_is_made(void **state)
 {
 	static const struct {
@@ -439,6 +467,7 @@ int main(void)
 		TEST(the_keys_are_p256_fit_their_certificates_and_are_for_the_owner_only),
 		TEST(what_is_there_is_never_overwritten_without_force),
 		TEST(force_replaces_all_four),
+		TEST(add_signs_one_more_domain_with_the_ca_that_is_there),
 		TEST(names_that_are_none_are_refused_before_anything_is_made),
 		TEST(a_place_that_cannot_be_written_is_told_with_what_to_do),
 		TEST(a_long_domain_is_certified_by_its_alternative_name),

@@ -1,4 +1,4 @@
-#include "cli/xmpp/scram_keys.h"
+#include "scram/scram_keys.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "cli/xmpp/scram_keys.h"
+#include "scram/scram_keys.h"
 #include "ipc/db_pack.h"
 
 static int base64(unsigned char *out, const char *text)

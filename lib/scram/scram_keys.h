@@ -1,10 +1,11 @@
 /*
  * scram_keys - what the server keeps instead of a password (RFC 5802 section 3, RFC 7677).
  *
- * Computed here, so that a password never crosses the bus. Owns nothing; wipes what it derives.
+ * Used by the command that sets a password and by the datastore, when a client does. Owns nothing;
+ * wipes what it derives.
  */
-#ifndef CLI_XMPP_SCRAM_KEYS_H
-#define CLI_XMPP_SCRAM_KEYS_H
+#ifndef SCRAM_SCRAM_KEYS_H
+#define SCRAM_SCRAM_KEYS_H
 
 #include <stddef.h>
 #include <stdint.h>

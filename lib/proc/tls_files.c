@@ -1,0 +1,83 @@
+#include "proc/tls_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xmem.h"
+#include "proc/config.h"
+
+#define BLANKS " \t"
+
+/* "CERTIFICATE KEY", or one file that holds both. */
+static bool parse_entry(struct tls_files_pair *p, const char *text)
+{
+	size_t cert, key;
+	const char *at;
+
+	text += strspn(text, BLANKS);
+	cert = strcspn(text, BLANKS);
+	at = text + cert + strspn(text + cert, BLANKS);
+	key = strcspn(at, BLANKS);
+	if (cert == 0 || at[key + strspn(at + key, BLANKS)])
+		return false;
+	p->cert_path = xstrndup(text, cert);
+	p->key_path = key ? xstrndup(at, key) : xstrdup(p->cert_path);
+	return true;
+}
+
+enum err tls_files_parse(struct tls_files *f, const struct config *cfg, struct str *why)
+{
+	enum err e = ERR_OK;
+
+	f->n = 1;
+	f->pairs[0].cert_path = xstrdup(cfg->tls_certificate);
+	f->pairs[0].key_path = xstrdup(cfg->tls_key);
+	for (char *const *entry = cfg->tls_extra; *entry && e == ERR_OK; entry++) {
+		if (f->n == TLS_FILES_MAX) {
+			str_addf(why,
+				 "tls.extra: more than %d entries; one certificate may have many "
+				 "names, or several domains can share a wildcard",
+				 TLS_FILES_MAX - 1);
+			e = ERR_TOOBIG;
+		} else if (parse_entry(&f->pairs[f->n], *entry)) {
+			f->n++;
+		} else {
+			str_addf(why,
+				 "tls.extra: \"%s\": write \"CERTIFICATE KEY\", two file names "
+				 "without blanks in them (one if the file holds both)",
+				 *entry);
+			e = ERR_FORMAT;
+		}
+	}
+	if (e != ERR_OK)
+		tls_files_clear(f);
+	return e;
+}
+
+void tls_files_clear(struct tls_files *f)
+{
+	while (f->n > 0) {
+		f->n--;
+		free(f->pairs[f->n].cert_path);
+		free(f->pairs[f->n].key_path);
+	}
+}
+
+static void name(size_t pair, const char *what, char out[TLS_FILES_NAME_MAX])
+{
+	if (pair == 0)
+		snprintf(out, TLS_FILES_NAME_MAX, "tls.%s", what);
+	else
+		snprintf(out, TLS_FILES_NAME_MAX, "tls.extra.%zu.%s", pair, what);
+}
+
+void tls_files_cert_name(size_t pair, char out[TLS_FILES_NAME_MAX])
+{
+	name(pair, "certificate", out);
+}
+
+void tls_files_key_name(size_t pair, char out[TLS_FILES_NAME_MAX])
+{
+	name(pair, "key", out);
+}

@@ -1,0 +1,137 @@
+#include "session/disco.h"
+
+#include "session/permission.h"
+#include "session/registry.h"
+#include "session/reply.h"
+#include "xmpp/jid.h"
+#include "xmpp/ns.h"
+#include "xmpp/xml_out.h"
+#include "xmpp/xml_tree.h"
+
+/* XEP-0160 section 4: a feature without a namespace. */
+#define FEATURE_OFFLINE "msgoffline"
+
+static const char *const server_features[] = {
+	NS_DISCO_INFO, NS_DISCO_ITEMS,	NS_PING,      NS_VERSION,  NS_TIME,
+	NS_LAST,       NS_ROSTER,	NS_PRIVATE,   NS_VCARD,	   FEATURE_OFFLINE,
+	NS_CARBONS,    NS_CARBON_RULES, NS_STANZA_ID, NS_BLOCKING, NULL};
+static const char *const account_features[] = {
+	NS_DISCO_INFO,	 NS_DISCO_ITEMS, NS_PING, NS_LAST,	   NS_VCARD, NS_CARBONS,
+	NS_CARBON_RULES, NS_STANZA_ID,	 NS_MAM,  NS_MAM_EXTENDED, NS_RSM,   NULL};
+
+static void feature(struct str *out, const char *var)
+{
+	str_adds(out, "<feature");
+	xml_out_attr(out, "var", slice_str(var));
+	str_adds(out, "/>");
+}
+
+static void info_open(struct str *out, const char *category, const char *type, const char *name,
+		      const char *const *features)
+{
+	str_adds(out, "<query xmlns='" NS_DISCO_INFO "'><identity");
+	xml_out_attr(out, "category", slice_str(category));
+	xml_out_attr(out, "type", slice_str(type));
+	xml_out_attr(out, "name", slice_str(name));
+	str_adds(out, "/>");
+	for (; *features; features++)
+		feature(out, *features);
+}
+
+/* 3.2: no nodes here, neither at the server nor at accounts. */
+static bool refuse_node(struct inbound *in, const struct xml_node *payload)
+{
+	const char *node = xml_attr(payload, "node");
+
+	if (!node || !*node)
+		return false;
+	reply_error(in, STANZA_ERROR_ITEM_NOT_FOUND, NULL, "xep0030-3.2 no such node");
+	return true;
+}
+
+void disco_server_info(struct inbound *in, const struct xml_node *payload)
+{
+	struct str out = STR_INIT;
+
+	if (refuse_node(in, payload))
+		return;
+	info_open(&out, "server", "im", in->m->software_name, server_features);
+	if (in->m->change_password || in->m->remove_account)
+		feature(&out, NS_REGISTER);
+	str_add_slice(&out, str_slice(&in->m->address_form));
+	str_adds(&out, "</query>");
+	reply_result(in, str_slice(&out), "xep0030 info");
+	str_clear(&out);
+}
+
+/* The bus has no list of the domains behind it that could be asked: nothing to name. */
+void disco_server_items(struct inbound *in, const struct xml_node *payload)
+{
+	if (!refuse_node(in, payload))
+		reply_result(in, slice_str("<query xmlns='" NS_DISCO_ITEMS "'/>"), "xep0030 items");
+}
+
+/* Section 8: the same for those who may not and for accounts that do not exist. */
+static bool denied(struct inbound *in, enum err may)
+{
+	if (may != ERR_OK)
+		reply_error(in, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL,
+			    "xep0030-8 disco of an account without subscription");
+	return may != ERR_OK;
+}
+
+static void account_info_may(struct inbound *in, struct slice bare, enum err may)
+{
+	struct str out = STR_INIT;
+
+	(void)bare;
+	if (denied(in, may))
+		return;
+	info_open(&out, "account", "registered", NULL, account_features);
+	str_adds(&out, "</query>");
+	reply_result(in, str_slice(&out), "xep0030 info");
+	str_clear(&out);
+}
+
+static void account_items_may(struct inbound *in, struct slice bare, enum err may)
+{
+	const struct user *u = registry_user(in->m, bare);
+	struct str out = STR_INIT;
+
+	if (denied(in, may))
+		return;
+	str_adds(&out, "<query xmlns='" NS_DISCO_ITEMS "'>");
+	for (struct session *s = user_first(u); s; s = user_after(s)) {
+		if (!registry_shown(s))
+			continue;
+		str_adds(&out, "<item");
+		xml_out_attr(&out, "jid", s->full);
+		str_adds(&out, "/>");
+	}
+	str_adds(&out, "</query>");
+	reply_result(in, str_slice(&out), "xep0030 items");
+	str_clear(&out);
+}
+
+static void of_account(struct inbound *in, const struct xml_node *payload,
+		       void (*go)(struct inbound *in, struct slice bare, enum err may))
+{
+	struct slice bare = in->s.to.len ? jid_text_bare(in->s.to) : jid_text_bare(in->s.from);
+
+	if (!jid_text_local(bare).len)
+		denied(in, ERR_DENIED);
+	else if (inbound_is_own(in) && refuse_node(in, payload))
+		return;
+	else
+		permission_ask(in, bare, go);
+}
+
+void disco_account_info(struct inbound *in, const struct xml_node *payload)
+{
+	of_account(in, payload, account_info_may);
+}
+
+void disco_account_items(struct inbound *in, const struct xml_node *payload)
+{
+	of_account(in, payload, account_items_may);
+}
