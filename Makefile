@@ -25,14 +25,17 @@ PKGS.xmpp-load     := openssl
 PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe
 PROGRAMS           := supervisor router datastore cm-client xmpp pki
 USES.xmpp-load     := bench base
-USES.relay         := bench/relay ipc net base
+USES.relay         := tests/support/relay ipc net base
 PKGS.relay         := libuv libzmq openssl
 USES.ledger        := tests/ledger bench base
 PKGS.ledger        := openssl
-TEST_PROGRAMS      := echo dummy xmpp-load relay ledger
+USES.strophe-client := tests/matrix/strophe cli/common base
+PKGS.strophe-client := libstrophe
+TEST_PROGRAMS      := echo dummy xmpp-load relay ledger strophe-client
 
 DIRS := lib/base lib/net lib/xmpp lib/ipc lib/scram lib/proc supervisor router session datastore cm-client \
-	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy tests/ledger bench bench/relay
+	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy tests/support/relay tests/ledger \
+	tests/matrix/strophe bench
 
 CC       := gcc
 Q        := $(if $(VERBOSE),,@)
@@ -92,17 +95,18 @@ run: deps
 	@packaging/run $(O)/bin
 # Always measured without sanitizers and with optimisation, beside Prosody, ejabberd and jabberd2.
 # `make bench ARGS=--quick`, or whatever else bench/run takes, instead.
-ARGS ?= --peers
+bench: ARGS ?= --peers --markdown --json $(O)/bench.json
 bench: deps
 	@packaging/deps bench
 	@$(MAKE) --no-print-directory V=release programs $(O)/release/bin/xmpp-load \
 		$(O)/release/bin/relay
 	@BIN=$(abspath $(O)/release/bin) bench/run $(ARGS)
-# The long ledger: 10 minutes of kills at 2,000 messages a second (tests/ledger/README.md).
+# The long ledger: 10 minutes of kills at 2,000 messages a second, with carbons, blocking and archive
+# (tests/ledger/README.md).
 soak: deps
 	@$(MAKE) --no-print-directory V=release programs $(O)/release/bin/ledger
 	@BIN=$(abspath $(O)/release/bin) tests/ledger/drive.py --seconds 600 --kills 60 --rate 2000 \
-		--keep $(O)/soak-logs $(ARGS)
+		--carbons 0.7 --block 0.2 --archive --keep $(O)/soak-logs $(ARGS)
 clean:
 	rm -rf $(O)
 format:

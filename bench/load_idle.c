@@ -5,6 +5,10 @@
  * Memory is the growth from the first tenth of the connections to all of them, so that what the
  * server has once, whatever the number of connections, is not in it.
  */
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "bench/crew.h"
 #include "bench/load.h"
 #include "bench/tcp.h"
@@ -26,8 +30,33 @@ static bool fill(struct tcp *n, const struct opts *o, struct crew *crew, struct 
 	return true;
 }
 
+/* Others are measured while these are there. */
+static bool hold(struct tcp *n, const struct opts *o)
+{
+	struct crew *crew = crew_new(n, o, o->count, NULL, NULL);
+	bool ok = crew_login(crew, o->count);
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+	const char *why;
+	char byte;
+
+	if (ok) {
+		puts("ready");
+		fflush(stdout);
+		while (poll(&in, 1, 0) == 0 || read(STDIN_FILENO, &byte, 1) > 0)
+			tcp_turn(n, 50);
+	}
+	uint32_t lost = crew_lost(crew, &why);
+	if (lost)
+		fprintf(stderr, "%u connections were lost; %s\n", lost, why);
+	crew_free(&crew);
+	return ok && !lost;
+}
+
 bool load_idle(struct tcp *n, const struct opts *o, struct result *r)
 {
+	if (o->hold)
+		return hold(n, o);
+
 	struct crew *crew = crew_new(n, o, o->count, NULL, NULL);
 	struct usage grown;
 	struct span span;

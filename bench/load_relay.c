@@ -1,5 +1,6 @@
 /*
- * load_relay - round trips through something that only passes bytes on (bench/relay): no XMPP.
+ * load_relay - round trips through something that only passes bytes on (tests/support/relay): no
+ * XMPP.
  *
  * --pairs connections to send and as many to answer, one line of as many bytes as a message of
  * --body has on its way in each pair. What is counted are lines, as pingpong counts messages.

@@ -17,7 +17,7 @@ static const char help[] =
 	"on\n"
 	"              their way; what is counted are deliveries\n"
 	"  idle        --count connections that log in and stay\n"
-	"  relay       pingpong of plain lines, for bench/relay: no XMPP\n"
+	"  relay       pingpong of plain lines, for tests/support/relay: no XMPP\n"
 	"  detach      --count XEP-0198 sessions that lose their server and resume: a step for "
 	"each\n"
 	"              line of standard input (login, broken, senders, hold, resume, usage), each\n"
@@ -37,6 +37,7 @@ static const char help[] =
 	"  --held N               detach: messages for each session that is away (2)\n"
 	"  --idle N               chat, pingpong: so many more clients are there and do nothing "
 	"(0)\n"
+	"  --hold                 idle: say \"ready\", stay until standard input ends; no report\n"
 	"  --retry N              so many refused logins are tried again (0)\n"
 	"  --roster               ask for the roster first\n"
 	"  --no-presence          do not send initial presence\n"
@@ -65,6 +66,7 @@ enum {
 	OPT_SM,
 	OPT_HELD,
 	OPT_IDLE,
+	OPT_HOLD,
 	OPT_RETRY,
 	OPT_ROSTER,
 	OPT_NO_PRESENCE,
@@ -96,6 +98,7 @@ static const struct option long_options[] = {
 	{"sm", no_argument, NULL, OPT_SM},
 	{"held", required_argument, NULL, OPT_HELD},
 	{"idle", required_argument, NULL, OPT_IDLE},
+	{"hold", no_argument, NULL, OPT_HOLD},
 	{"retry", required_argument, NULL, OPT_RETRY},
 	{"roster", no_argument, NULL, OPT_ROSTER},
 	{"no-presence", no_argument, NULL, OPT_NO_PRESENCE},
@@ -237,6 +240,9 @@ static bool take(struct opts *o, int c, const char *arg)
 		return mech(&o->mech, arg);
 	case OPT_NO_PRESENCE:
 		o->presence = false;
+		return true;
+	case OPT_HOLD:
+		o->hold = true;
 		return true;
 	case OPT_ROSTER:
 		o->roster = true;

@@ -34,6 +34,7 @@ struct opts {
 	double seconds;	   /* of the measurement */
 	double deadline;   /* seconds for everything before it */
 	bool presence;	   /* send initial presence */
+	bool hold;	   /* idle: stay until standard input ends, report nothing */
 	bool roster;	   /* ask for the roster, before that */
 	bool sm;	   /* XEP-0198 on all streams */
 	bool json;

@@ -99,11 +99,6 @@ class Peer:
                 env=dict(os.environ, HOME=self.dir, **env), **self.unprivileged()))
         return self.procs[-1]
 
-    def start(self):
-        self.prepare()
-        self.configure(False)
-        self.launch()
-
     def seed(self, group):
         """These accounts are wanted when it is launched next."""
         self.pending.append(group)
@@ -162,7 +157,7 @@ class Prosody(Peer):
     def installed():
         return shutil.which("prosody") is not None
 
-    def prepare(self):
+    def create(self):
         for store in ("accounts", "roster"):
             os.makedirs(os.path.join(self.dir, "data", DOMAIN, store))
 
@@ -206,6 +201,7 @@ listen:
     module: ejabberd_c2s
     access: c2s
     starttls: true
+    backlog: 1024
     max_stanza_size: 262144
 modules:
   mod_disco: {{}}
@@ -217,7 +213,7 @@ modules:
 
 
 # Accounts and contacts go into its tables; the first of a group is registered as usual, the others
-# are copies.
+# are copies. (A log of half a million changes would take minutes to write.)
 EJABBERD_SEED = """
 S = <<"{domain}">>,
 {{ok, Groups}} = file:consult("seed.terms"),
@@ -234,8 +230,10 @@ Write = fun({{Name, Contacts}}) ->
         [Befriend(User(I), User(K)) || K <- Friends]
     end, lists:zip(lists:seq(0, length(Contacts) - 1), Contacts))
 end,
+Tables = [passwd, roster],
+[{{atomic, ok}} = mnesia:change_table_copy_type(T, node(), ram_copies) || T <- Tables],
 lists:foreach(Write, Groups),
-mnesia:dump_log(),
+[{{atomic, ok}} = mnesia:change_table_copy_type(T, node(), disc_copies) || T <- Tables],
 file:write_file("seeded", <<>>).
 """
 
@@ -247,7 +245,7 @@ class Ejabberd(Peer):
     def installed():
         return bool(shutil.which("erl") and glob.glob("/usr/lib/*/ejabberd-*/ebin"))
 
-    def prepare(self):
+    def create(self):
         os.makedirs(os.path.join(self.dir, "spool"))
 
     def configure(self, archive):
@@ -270,7 +268,7 @@ class Ejabberd(Peer):
 
     def wait_seeded(self):
         done = os.path.join(self.dir, "seeded")
-        for _ in range(1800):
+        for _ in range(6000):
             if os.path.exists(done):
                 os.remove(done)
                 return
@@ -360,7 +358,7 @@ class Jabberd2(Peer):
     def installed():
         return os.path.exists("/usr/sbin/jabberd2-router")
 
-    def prepare(self):
+    def create(self):
         values = {"dir": self.dir, "port": self.port, "bus": free_port(),
                   "lib": os.path.dirname(glob.glob("/usr/lib/*/jabberd2/authreg_sqlite.so")[0])}
         for name, text in (("router", JABBERD2_ROUTER), ("sm", JABBERD2_SM),

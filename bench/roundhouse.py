@@ -1,9 +1,10 @@
 """
-roundhouse - the server of $BIN in an instance of its own, and bench/relay beside it.
+roundhouse - the server of $BIN in an instance of its own, and tests/support/relay beside it.
 """
 import json
 import os
 import re
+import resource
 import subprocess
 import time
 
@@ -15,11 +16,11 @@ IMPORTERS = 16  # each waits for the disk, one after the other of its accounts
 
 # Plain streams, the sessions of one account, many connections, and senders that are not slowed
 # down; an archive only where it is said (the other servers have none either).
-CONFIG = {"cm-client": 'starttls = "optional";',
-          "archive": 'default = "{archive}";',
+CONFIG = {"cm-client": 'starttls = "optional"; instances = {instances};',
+          "archive": 'enabled = {archive};',
           "router": "sessions_per_user = 100;",
           "limits": "session_unsettled_bytes = 16777216; bytes_per_second = 0; "
-                    "connections = 100000;"}
+                    "connections = {connections};"}
 
 
 class Roundhouse:
@@ -55,21 +56,22 @@ class Roundhouse:
                               text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL).stdout
 
-    def start(self):
+    def create(self):
         self.finish(self.command("supervisor", "init", "--domain", "localhost", "--listen",
                                  f"127.0.0.1:{self.port}"))
         with open(self.config_path(), encoding="utf-8") as f:
             self.config = f.read()
-        self.configure(False)
-        self.launch()
 
     def config_path(self):
         return os.path.join(self.dir, "conf", "roundhouse.conf")
 
-    def configure(self, archive):
+    def configure(self, archive, instances=1):
         text = self.config
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        connections = min(100000, hard - 200)  # one that is full leaves the others the next
         for group, line in CONFIG.items():
-            line = line.format(archive="always" if archive else "never")
+            line = line.format(archive="true" if archive else "false", instances=instances,
+                               connections=connections)
             text, found = re.subn(rf"^({group}\s*[:=]\s*\{{)", rf"\1\n\t{line}", text, count=1,
                                   flags=re.M)
             if not found:
@@ -125,7 +127,7 @@ class Roundhouse:
 
 
 class Relay:
-    """bench/relay: what the way of a message costs when nothing is done with it."""
+    """tests/support/relay: what the way of a message costs when nothing is done with it."""
     name = "relay"
     mech = None
     sm = False
@@ -139,15 +141,19 @@ class Relay:
     def installed():
         return os.path.exists(os.path.join(BIN, "relay"))
 
-    def start(self):
+    def create(self):
+        pass
+
+    def configure(self, archive):
+        pass
+
+    def launch(self):
         self.proc = subprocess.Popen([os.path.join(BIN, "relay"), self.path], text=True,
                                      stdout=subprocess.PIPE)
         line = self.proc.stdout.readline()
         if not line:
             raise RuntimeError("relay said no port")
         self.port = int(line)
-
-    launch = start
 
     def seed(self, group):
         pass

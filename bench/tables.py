@@ -72,6 +72,8 @@ def details(r):
         text.append(f"CPU {r['ratio']:.2f} times that without (rounds: "
                     + ", ".join(f"{ratio:.2f}" for ratio in r["ratios"])
                     + f"; the cheapest of each: {r['ratio_least']:.2f})")
+    if r.get("note"):
+        text.append(r["note"])
     if r.get("retried"):
         text.append(f"{r['retried']} logins were refused and tried again")
     return text
@@ -99,6 +101,10 @@ def figures(r):
     return [("", r["cpu_us_each"], "µs CPU", 2)]
 
 
+def ratio_text(ratio):
+    return f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
+
+
 def side_by_side(results):
     """(servers, rows): a row is title, unit, aim, {server: text}, how much the best of the others
     needs of what we need, or ""."""
@@ -116,7 +122,7 @@ def side_by_side(results):
             ours = values.get("roundhouse", 0)
             rows.append((title + name, unit, aim,
                          {s: f"{v:.{digits}f}" for s, v in values.items()},
-                         f"{min(others) / ours:.1f}" if others and ours > 0 else ""))
+                         ratio_text(min(others) / ours) if others and ours > 0 else ""))
     return servers, rows
 
 
@@ -143,8 +149,13 @@ def print_markdown(about_these, results):
     for r in results:
         if r.get("retried"):
             refused[r["server"]] = refused.get(r["server"], 0) + r["retried"]
+    for r in results:
+        if r.get("note"):
+            print(f"\n{r['title']}: {r['note']}.")
     for name, count in refused.items():
         print(f"\n{name} refused {count} logins, which were tried again.")
-    failed = [f"{r['server']}: {r['title']}" for r in results if r["failed"] or r["errors"]]
-    if failed:
-        print("\nNot measured: " + "; ".join(failed) + ".")
+    for what, left_out in (("Not measured", False), ("Left out, it takes too long (--long)", True)):
+        names = [f"{r['server']}: {r['title']}" for r in results
+                 if (r["failed"] or r["errors"]) and bool(r.get("left_out")) == left_out]
+        if names:
+            print(f"\n{what}: " + "; ".join(names) + ".")

@@ -200,9 +200,10 @@ static void read_again(struct c2s_conn *c)
 		c2s_update_reading(c);
 }
 
-static void on_settled(void *stream, uint64_t n, uint8_t how)
+static void on_settled(void *stream, uint64_t first, uint64_t last, uint8_t how)
 {
-	(void)n;
+	(void)first;
+	(void)last;
 	(void)how;
 	read_again(stream);
 }

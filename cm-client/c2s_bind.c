@@ -17,11 +17,15 @@ void c2s_bind_features(struct str *out)
 		      "<session xmlns='" NS_SESSION "'><optional/></session>");
 }
 
-static void iq_open(const struct c2s_stream *s, struct str *out, const char *type, struct slice id)
+/* from: whom the IQ was sent to. Often nobody (RFC 6120 7.6.1), which stands for the account:
+ * clients such as aioxmpp take the domain's answer for somebody else's. */
+static void iq_open(const struct c2s_stream *s, struct str *out, const char *type, struct slice id,
+		    struct slice from)
 {
 	str_addf(out, "<iq type='%s'", type);
 	xml_out_attr(out, "id", id);
-	xml_out_attr(out, "from", slice_str(s->domain));
+	if (from.len > 0)
+		xml_out_attr(out, "from", from);
 	if (s->full)
 		xml_out_attr(out, "to", slice_str(s->full));
 	str_addc(out, '>');
@@ -33,7 +37,7 @@ static void iq_error(const struct c2s_stream *s, struct c2s_effects *fx, struct 
 	struct str *out = c2s_out(fx);
 
 	c2s_note(fx, "bind_refused", condition, text ? text : "");
-	iq_open(s, out, "error", id);
+	iq_open(s, out, "error", id, SLICE_NONE);
 	stanza_error_write(out, stanza_error_find(slice_str(condition)), text);
 	str_adds(out, "</iq>");
 	c2s_out_end(fx);
@@ -90,7 +94,7 @@ void c2s_on_bound(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_e
 	struct str *out = c2s_out(fx);
 
 	s->full = xstrndup(ev->jid.data, ev->jid.len);
-	iq_open(s, out, "result", slice_str(s->bind_id));
+	iq_open(s, out, "result", slice_str(s->bind_id), SLICE_NONE);
 	str_adds(out, "<bind xmlns='" NS_BIND "'><jid>");
 	xml_out_text(out, ev->jid);
 	str_adds(out, "</jid></bind></iq>");
@@ -165,7 +169,7 @@ static bool answer_stream_iq(struct c2s_stream *s, const struct stanza_in *st,
 	 * which knows it too. */
 	if (s->sm.state != C2S_SM_OFF || !payload_is(st, "<session", NS_SESSION))
 		return false;
-	iq_open(s, out, "result", st->id);
+	iq_open(s, out, "result", st->id, st->to.text ? jid_full(&st->to) : SLICE_NONE);
 	str_adds(out, "</iq>");
 	c2s_out_end(fx);
 	return true;

@@ -203,9 +203,10 @@ void c2s_conn_ack_deadline(struct c2s_conn *c)
 	if (c->dead || !c->session)
 		return;
 	if (c->ack.of == C2S_DEADLINE_ACK) {
-		/* Slow is not dead: our <r/> may still be on its way. */
+		/* Slow is not dead: our <r/> may still be on its way; or the answer is behind what
+		 * we have not read for a while. */
 		if ((conn_backlog(c->conn) > 0 && conn_written(c->conn) != c->ack_written) ||
-		    c->throttled) {
+		    !c2s_rate_is_idle(c->rate, loop_now(c->c2s->loop))) {
 			c2s_conn_ack_wait(c, C2S_ACK_ANSWER);
 			return;
 		}

@@ -219,22 +219,40 @@ static bool find_in(const struct archive_block *b, struct db_archive_id id, uint
 	return false;
 }
 
+enum err archive_find_within(struct db *d, uint64_t account, struct db_archive_id id,
+			     struct archive_place *place, struct archive_block *b,
+			     unsigned int *blocks)
+{
+	uint64_t number = 0;
+	enum err e;
+
+	place->block = b->number;
+	if (b->number && find_in(b, id, &place->at))
+		return ERR_OK;
+	b->number = 0;
+	while ((e = archive_key_next(d, account, archive_key_group(id), &number, false)) ==
+	       ERR_OK) {
+		if ((*blocks)-- == 0) {
+			*blocks = 0;
+			return ERR_FULL;
+		}
+		e = archive_block_get(d, account, number, b);
+		if (e != ERR_OK)
+			break;
+		place->block = number;
+		if (find_in(b, id, &place->at))
+			break;
+	}
+	return e;
+}
+
 enum err archive_find(struct db *d, uint64_t account, struct db_archive_id id,
 		      struct archive_place *place)
 {
 	struct archive_block b = ARCHIVE_BLOCK_INIT;
-	uint64_t number = 0;
-	enum err e;
+	unsigned int blocks = UINT32_MAX;
+	enum err e = archive_find_within(d, account, id, place, &b, &blocks);
 
-	while ((e = archive_key_next(d, account, archive_key_group(id), &number, false)) ==
-	       ERR_OK) {
-		e = archive_block_get(d, account, number, &b);
-		if (e != ERR_OK)
-			break;
-		place->block = number;
-		if (find_in(&b, id, &place->at))
-			break;
-	}
 	str_clear(&b.body);
 	return e;
 }

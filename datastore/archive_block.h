@@ -77,6 +77,12 @@ struct archive_place {
 enum err archive_find(struct db *d, uint64_t account, struct db_archive_id id,
 		      struct archive_place *place);
 
+/* The same. b: kept between calls, neighbours are often in one block; a group may be all over the
+ * archive: ERR_FULL when more than *blocks would have to be read, which are counted down. */
+enum err archive_find_within(struct db *d, uint64_t account, struct db_archive_id id,
+			     struct archive_place *place, struct archive_block *b,
+			     unsigned int *blocks);
+
 /* The bare JID that is not the owner's: for him it is a message with that one. */
 struct slice archive_peer(const struct db_archive_entry *e, struct slice own);
 

@@ -11,9 +11,11 @@
 #include "datastore/archive_block.h"
 #include "datastore/page.h"
 
-#define IDS_MAX	     1000
-#define COUNT_BLOCKS 1000 /* beyond these a result set is not counted: some ms */
-#define PAGE_BLOCKS  4000 /* nor looked through at once for what matches */
+#define IDS_MAX 1000
+/* Each takes a fifth of a ms, and nothing else is answered meanwhile. */
+#define COUNT_BLOCKS 250 /* beyond these a result set is not counted */
+#define PAGE_BLOCKS  500 /* nor looked through at once for what matches */
+#define FIND_BLOCKS  500 /* nor read to find ids */
 #define NO_END	     UINT64_MAX
 
 struct range {
@@ -31,6 +33,7 @@ struct query {
 	uint64_t with_key;
 	size_t nids;
 	struct archive_place ids[IDS_MAX];
+	unsigned int find_blocks; /* that may still be read for them */
 	struct archive_block block;
 };
 
@@ -90,7 +93,8 @@ static enum err limit_by_id(struct query *q, struct range *r, struct slice packe
 		return ERR_OK;
 	if (!db_archive_id_get(&packed, &id) || packed.len)
 		return ERR_FORMAT;
-	e = archive_find(q->d, q->account, id, &place);
+	q->block.number = 0; /* what it has may be times only */
+	e = archive_find_within(q->d, q->account, id, &place, &q->block, &q->find_blocks);
 	if (e != ERR_OK)
 		return e;
 	if (is_lower) {
@@ -124,10 +128,12 @@ static enum err find_ids(struct query *q)
 	struct db_archive_id id;
 	enum err e = ERR_OK;
 
+	q->block.number = 0;
 	while (e == ERR_OK && in.len) {
 		if (q->nids == IDS_MAX || !db_archive_id_get(&in, &id))
 			return ERR_FORMAT;
-		e = archive_find(q->d, q->account, id, &q->ids[q->nids]);
+		e = archive_find_within(q->d, q->account, id, &q->ids[q->nids], &q->block,
+					&q->find_blocks);
 		q->nids += e == ERR_OK;
 	}
 	return e;
@@ -316,7 +322,9 @@ static enum err limit(struct query *q, struct range *set, struct range *page)
 		e = limit_by_id(q, page, q->m->after, true);
 	if (e == ERR_OK)
 		e = limit_by_id(q, page, q->m->before, false);
-	return e == ERR_OK ? find_ids(q) : e;
+	if (e == ERR_OK)
+		e = find_ids(q);
+	return e == ERR_FULL ? ERR_TOOBIG : e;
 }
 
 static uint64_t kept_since(uint64_t now_ms, const struct archive_limits *limits)
@@ -378,6 +386,7 @@ enum err archive_query(struct db *d, const struct msg_db_archive_query *m, uint6
 			  .end_ms = m->end_ms ? m->end_ms : NO_END,
 			  .own = STR_INIT,
 			  .with_bare = archive_bare(m->with),
+			  .find_blocks = FIND_BLOCKS,
 			  .block = ARCHIVE_BLOCK_INIT};
 	uint64_t since = kept_since(now_ms, limits);
 	enum err e = open_query(&q, m->user, m->domain);
@@ -391,7 +400,8 @@ enum err archive_query(struct db *d, const struct msg_db_archive_query *m, uint6
 	if (e == ERR_NOTFOUND)
 		str_adds(why, "there is no such account or message");
 	else if (e == ERR_TOOBIG)
-		str_adds(why, "too much would have to be looked through; name a shorter time");
+		str_adds(why, "too much would have to be looked through; name a shorter time, or "
+			      "fewer ids");
 	else if (e == ERR_FORMAT)
 		str_adds(why, "the request is malformed");
 	close_query(&q);

@@ -438,9 +438,12 @@ static const struct request table[] = {
 	[MSG_DB_DATA_GET] = {.again = true, .ordered = true, .run = run_data_get},
 	[MSG_DB_DATA_SET] = {.writes = true, .grows = true, .run = run_data_set},
 	[MSG_DB_DATA_LIST] = {.again = true, .ordered = true, .run = run_data_list},
-	[MSG_DB_ARCHIVE_ADD] = {.writes = true, .grows = true, .first = true, .run = run_archive_add},
-	[MSG_DB_ARCHIVE_QUERY] = {.run = run_archive_query},
-	[MSG_DB_ARCHIVE_ENDS] = {.run = run_archive_ends},
+	[MSG_DB_ARCHIVE_ADD] = {.writes = true,
+				.grows = true,
+				.first = true,
+				.run = run_archive_add},
+	[MSG_DB_ARCHIVE_QUERY] = {.slow = true, .run = run_archive_query},
+	[MSG_DB_ARCHIVE_ENDS] = {.slow = true, .run = run_archive_ends},
 	/* A starting router reads what its predecessor may still be writing. */
 	[MSG_DB_SHELF_GET] = {.again = true, .ordered = true, .run = run_shelf_get},
 };

@@ -49,6 +49,7 @@ struct request {
 	bool first;   /* and before all others: already below four times that */
 	bool again;   /* a repeat may be done again: its result is not kept */
 	bool ordered; /* a read that must see the writes before it, answered or not */
+	bool slow;    /* a read that may take long: see slow_reads.h */
 	enum err (*run)(const struct request_in *in, struct request_out *out);
 };
 

@@ -91,7 +91,7 @@ const struct schema_step schema_steps[] = {
 	 "CREATE TABLE archive_gone(account INTEGER PRIMARY KEY) STRICT;"
 	 "CREATE TRIGGER archive_goes AFTER DELETE ON accounts"
 	 " WHEN EXISTS(SELECT 1 FROM archive_owner WHERE account = old.id) BEGIN"
-	 " INSERT INTO archive_gone(account) VALUES(old.id);"
+	 " INSERT INTO archive_gone(account) VALUES(old.id) ON CONFLICT DO NOTHING;"
 	 "END;"},
 };
 const size_t schema_steps_count = sizeof(schema_steps) / sizeof(schema_steps[0]);

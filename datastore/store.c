@@ -9,6 +9,7 @@
 #include "datastore/derive.h"
 #include "datastore/keyrate.h"
 #include "datastore/quarantine.h"
+#include "datastore/slow_reads.h"
 #include "datastore/writer.h"
 #include "net/loop.h"
 
@@ -32,6 +33,8 @@ struct store {
 	struct keyrate *keyrate;
 	struct quarantine *quarantine;
 	struct derive *derive;
+	struct slow_reads *slow;
+	struct loop_timer *slow_turn;
 	uint64_t quarantined[2]; /* operation id of the last one */
 	struct loop_fd *done_watch;
 	struct loop_timer *tick;
@@ -75,7 +78,7 @@ static void answer(struct store *s, uint64_t op_boot, uint64_t op_n, enum err st
 
 static void refuse(struct store *s, const struct msg_store *m, enum err status, const char *text)
 {
-	struct request_out out = {STR_INIT, STR_INIT};
+	struct request_out out = {.answer = STR_INIT, .text = STR_INIT};
 
 	str_adds(&out.text, text);
 	answer(s, m->op_boot, m->op_n, status, &out);
@@ -214,6 +217,7 @@ static void on_tick(void *arg)
 }
 
 static void on_derived(void *arg, struct derive_job *job);
+static void on_slow_turn(void *arg);
 
 static char *directory_of(const char *path)
 {
@@ -256,6 +260,8 @@ enum err store_open(struct store **out, struct loop *loop, const struct store_op
 	free(quarantine_dir);
 	free(dir);
 	s->done_watch = loop_fd_new(loop, writer_fd(s->writer), LOOP_READ, on_done, s);
+	s->slow = slow_reads_new();
+	s->slow_turn = loop_timer_new(loop, on_slow_turn, s);
 	s->tick = loop_timer_new(loop, on_tick, s);
 	loop_timer_set(s->tick, TICK_MS, TICK_MS);
 	upkeep(s); /* is there space? before the first request asks */
@@ -271,6 +277,8 @@ void store_close(struct store **sp)
 	if (!s)
 		return;
 	loop_timer_free(&s->tick);
+	loop_timer_free(&s->slow_turn);
+	slow_reads_free(&s->slow);
 	loop_fd_free(&s->done_watch);
 	derive_free(&s->derive);
 	db_close(&s->reader);
@@ -317,7 +325,7 @@ static void do_read(struct store *s, const struct msg_store *m, const struct req
 		    struct slice body)
 {
 	struct request_in in = {s->reader, body, wall_ms(), &s->options.limits};
-	struct request_out out = {STR_INIT, STR_INIT};
+	struct request_out out = {.answer = STR_INIT, .text = STR_INIT};
 	enum disk_state bad;
 	enum err e;
 
@@ -350,6 +358,38 @@ static struct monotime deadline_of(const struct msg_store *m, struct monotime no
 	if (!m->deadline_ms)
 		return (struct monotime){0};
 	return left > 0 ? monotime_add_ms(now, (uint64_t)left) : (struct monotime){1};
+}
+
+static void do_slow_read(struct store *s, const struct msg_store *m, struct slice body)
+{
+	struct slice rest = body, user, domain;
+
+	if (!codec_get_str(&rest, &user) || !codec_get_str(&rest, &domain))
+		refuse(s, m, ERR_FORMAT, "the request is malformed");
+	else if (!slow_reads_put(s->slow, m, slice_of(body.data, body.len - rest.len)))
+		refuse(s, m, ERR_AGAIN, "too many archives are being read; try again later");
+	else
+		loop_timer_set(s->slow_turn, 0, 0);
+}
+
+/* One, then what has come meanwhile. */
+static void on_slow_turn(void *arg)
+{
+	struct store *s = arg;
+	struct slow_read *read = slow_reads_take(s->slow);
+	const struct msg_store *m = slow_read_request(read);
+	struct slice rest = m->body, body;
+	struct monotime deadline = deadline_of(m, loop_now(s->loop));
+	uint16_t type;
+
+	check(codec_next(&rest, &type, &body) == ERR_OK);
+	if (deadline.us && monotime_before(deadline, loop_now(s->loop)))
+		refuse(s, m, ERR_TIMEOUT, "the datastore was too slow; nothing was read");
+	else
+		do_read(s, m, requests_find(type), body);
+	slow_read_free(&read);
+	if (!slow_reads_empty(s->slow))
+		loop_timer_set(s->slow_turn, 0, 0);
 }
 
 static void do_write(struct store *s, const struct msg_store *m, uint16_t type,
@@ -460,7 +500,7 @@ static enum err quarantine(struct store *s, const struct msg_store *m, struct sl
 /* No database, so no writer. */
 static void do_quarantine(struct store *s, const struct msg_store *m, struct slice body)
 {
-	struct request_out out = {STR_INIT, STR_INIT};
+	struct request_out out = {.answer = STR_INIT, .text = STR_INIT};
 	struct writer_report r;
 	enum err e;
 
@@ -494,6 +534,8 @@ void store_request(struct store *s, const struct msg_store *m)
 		       "the datastore does not know this request; is it older than its router?");
 	else if (r->writes || (r->ordered && s->pending && !s->damaged))
 		do_write(s, m, type, r, body);
+	else if (r->slow)
+		do_slow_read(s, m, body);
 	else if (!may_read(s, type, body))
 		refuse(s, m, ERR_AGAIN, "too many logins for this user; try again in a minute");
 	else

@@ -206,6 +206,8 @@ void custody_turn(struct custody *c)
 		custody_losers_end(c, NULL);
 		haves_end(c);
 	}
+	list_each (it, &c->peers)
+		settled_tell(list_entry(it, struct custody_peer, link_in_custody));
 	endpoints_report(c);
 }
 

@@ -266,6 +266,10 @@ void custody_deliver(struct custody *c, struct custody_entry *e, struct endpoint
 		     const struct session_stanza *s);
 void custody_answer(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		    const struct session_stanza *s);
+/* For no stanza: session `of` is over, which its cm tells the next router as well if this one dies
+ * before it has receipted that. */
+void custody_leave(struct custody *c, uint64_t of, struct endpoint *ep,
+		   const struct session_stanza *s);
 /* At most one for each ep, and none for who has e itself. instead: session_host.copy. */
 void custody_copy(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		  const struct session_stanza *s, bool instead);

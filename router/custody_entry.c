@@ -297,8 +297,8 @@ static void not_stored(struct custody *c, struct custody_entry *e)
 	e->stored = false;
 }
 
-/* A stanza of which its sender's cm has not noted yet that it is stored: copies are still made of it,
- * or it is on its way into an archive; or that is settled, and the cm is being told. */
+/* A stanza of which its sender's cm has not noted yet that it is stored: copies are still made of
+ * it, or it is on its way into an archive; or that is settled, and the cm is being told. */
 static struct custody_entry *find_noting(struct custody *c, uint64_t origin_sid, uint64_t origin_n)
 {
 	uint64_t id[2] = {origin_sid, origin_n};
@@ -333,6 +333,45 @@ void custody_noted(struct custody *c, uint64_t origin_sid, uint64_t origin_n)
 		entry_noted(c, e);
 }
 
+/* Its peer is told of the run it closes, or at the end of the turn (settled_tell). */
+static void run_add(struct custody_peer *p, struct custody_entry *e)
+{
+	bool next = p->run.open && p->run.sid == e->origin_sid && p->run.last + 1 == e->origin_n &&
+		    p->run.how == e->how;
+
+	if (!next) {
+		settled_tell(p);
+		p->run.open = true;
+		p->run.sid = e->origin_sid;
+		p->run.first = e->origin_n;
+		p->run.how = e->how;
+	}
+	p->run.last = e->origin_n;
+	e->noted_seq = UINT64_MAX;
+	list_append(&p->noting, &e->link);
+}
+
+void settled_tell(struct custody_peer *p)
+{
+	const struct msg_settled_run run = {p->run.sid, p->run.first, p->run.last, p->run.how};
+	uint64_t seq;
+
+	if (!p->run.open)
+		return;
+	p->run.open = false;
+	if (run.first == run.last)
+		seq = link_put_settled(p->link, &(struct msg_settled){run.sid, run.last, run.how});
+	else
+		seq = link_put_settled_run(p->link, &run);
+	for (struct list *it = p->noting.prev; it != &p->noting; it = it->prev) {
+		struct custody_entry *e = list_entry(it, struct custody_entry, link);
+
+		if (e->noted_seq != UINT64_MAX)
+			break;
+		e->noted_seq = seq;
+	}
+}
+
 static void settle(struct custody *c, struct custody_entry *e)
 {
 	void (*on_settled)(void *arg, uint8_t how) = e->on_settled;
@@ -356,9 +395,7 @@ static void settle(struct custody *c, struct custody_entry *e)
 	}
 	if (e->from) {
 		list_remove(&e->from_link);
-		e->noted_seq = link_put_settled(
-			e->from->link, &(struct msg_settled){e->origin_sid, e->origin_n, e->how});
-		list_append(&e->from->noting, &e->link);
+		run_add(e->from, e);
 		return;
 	}
 	if (parent || e->after)

@@ -109,6 +109,19 @@ void custody_answer(struct custody *c, struct custody_entry *parent, struct endp
 	make(c, parent, parent ? answer_number(parent, ep, s) : ++c->own_n, ep, s);
 }
 
+void custody_leave(struct custody *c, uint64_t of, struct endpoint *ep,
+		   const struct session_stanza *s)
+{
+	struct custody_entry *e = entry_new(c, of, 0, s->inner.len);
+
+	e->origin_n = (uint64_t)answer_mark(e, s, 0) << ANSWER_SHIFT;
+	e->made = true;
+	e->how = SETTLED_DELIVERED;
+	c->books.generated++;
+	custody_enqueue(c, e, ep, s);
+	custody_release(c, e);
+}
+
 /* Which sessions were given a copy of a stanza, or of its error. */
 struct copied {
 	size_t count;

@@ -116,7 +116,12 @@ struct custody_peer {
 	struct list entries;  /* accepted from here, by custody_entry.from_link */
 	struct list link_in_custody;
 	struct list endpoints;
-	struct list noting;  /* settled entries, until the peer has had their SETTLED */
+	struct list noting; /* settled entries, until the peer has had their SETTLED */
+	struct {
+		uint64_t sid, first, last; /* settled, not told yet: the end of noting */
+		uint8_t how;
+		bool open;
+	} run;
 	struct list repeats; /* struct repeat */
 	struct link *link;
 	bool dead;
@@ -271,6 +276,8 @@ struct delivery *custody_renumber(struct custody *c, struct delivery *d, struct 
 /* custody_entry.c */
 /* Is another copy delivered, or still on its way? (A copy that failed is out of the list.) */
 bool entry_has_copy(const struct custody_entry *e);
+/* The peer is told what was settled last. */
+void settled_tell(struct custody_peer *p);
 /* What was told to p up to this receipt is known there. */
 void repeats_known(struct custody *c, struct custody_peer *p, uint64_t receipted);
 

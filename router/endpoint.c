@@ -107,10 +107,11 @@ struct slice custody_domain_of(struct slice jid)
 /* The account of ep's domain, made when first needed: there are as many as domains are served. */
 static struct custody_domain *domain_get(struct custody *c, struct endpoint *ep)
 {
-	struct slice name = custody_domain_of(slice_str(ep->jid));
+	struct slice name;
 
 	if (ep->domain)
 		return ep->domain;
+	name = custody_domain_of(slice_str(ep->jid));
 	ep->domain = map_find(&c->domains, name);
 	if (!ep->domain) {
 		ep->domain = xcalloc(1, sizeof(*ep->domain));

@@ -125,9 +125,9 @@ static void on_tick(void *arg)
 	store_ops_tick(r->store, loop_now(r->loop));
 	suspects_check(r->suspects, loop_now(r->loop));
 	resume_check(r);
-	if (r->drain_until.us && ((shelf_synced(r->shelf) == shelf_last(r->shelf) &&
-				   !session_archiving(r->sessions)) ||
-				  monotime_before(r->drain_until, loop_now(r->loop))))
+	if (r->drain_until.us &&
+	    ((shelf_synced(r->shelf) == shelf_last(r->shelf) && !session_archiving(r->sessions)) ||
+	     monotime_before(r->drain_until, loop_now(r->loop))))
 		proc_drained(r->proc);
 	if (++r->ticks % (1000 / TICK_MS) != 0)
 		return;
@@ -152,30 +152,32 @@ static void configure(struct router *r)
 					       .memory = (size_t)cfg->router_spool_memory_bytes,
 					       .spool = (size_t)cfg->router_session_spool_bytes,
 				       });
-	session_configure(r->sessions,
-			  &(struct session_config){
-				  .domains = (const char *const *)cfg->domains,
-				  .sessions_per_user = (unsigned int)cfg->router_sessions_per_user,
-				  .resource_conflict = cfg->router_resource_conflict,
-				  .presence_grace_s = (unsigned int)cfg->router_presence_grace,
-				  .reconnect_grace_s = (unsigned int)cfg->router_reconnect_grace,
-				  .waiting_requests = (unsigned int)cfg->router_waiting_requests,
-				  .last_activity = cfg->router_last_activity,
-				  .change_password = cfg->registration_change_password,
-				  .remove_account = cfg->registration_remove,
-				  .addresses = {[ADDRESS_ABUSE] = (const char *const *)cfg->contact_abuse,
-						[ADDRESS_ADMIN] = (const char *const *)cfg->contact_admin,
-						[ADDRESS_FEEDBACK] = (const char *const *)cfg->contact_feedback,
-						[ADDRESS_SALES] = (const char *const *)cfg->contact_sales,
-						[ADDRESS_SECURITY] = (const char *const *)cfg->contact_security,
-						[ADDRESS_STATUS] = (const char *const *)cfg->contact_status,
-						[ADDRESS_SUPPORT] = (const char *const *)cfg->contact_support},
-				  .archive_default = cfg->archive_default,
-				  .archive_queue_bytes = (size_t)cfg->archive_queue_bytes,
-				  .archive_page_max = (unsigned int)cfg->archive_page_max,
-				  .software_name = "Roundhouse",
-				  .software_version = ROUNDHOUSE_VERSION,
-			  });
+	session_configure(
+		r->sessions,
+		&(struct session_config){
+			.domains = (const char *const *)cfg->domains,
+			.sessions_per_user = (unsigned int)cfg->router_sessions_per_user,
+			.resource_conflict = cfg->router_resource_conflict,
+			.presence_grace_s = (unsigned int)cfg->router_presence_grace,
+			.reconnect_grace_s = (unsigned int)cfg->router_reconnect_grace,
+			.waiting_requests = (unsigned int)cfg->router_waiting_requests,
+			.last_activity = cfg->router_last_activity,
+			.change_password = cfg->registration_change_password,
+			.remove_account = cfg->registration_remove,
+			.addresses =
+				{[ADDRESS_ABUSE] = (const char *const *)cfg->contact_abuse,
+				 [ADDRESS_ADMIN] = (const char *const *)cfg->contact_admin,
+				 [ADDRESS_FEEDBACK] = (const char *const *)cfg->contact_feedback,
+				 [ADDRESS_SALES] = (const char *const *)cfg->contact_sales,
+				 [ADDRESS_SECURITY] = (const char *const *)cfg->contact_security,
+				 [ADDRESS_STATUS] = (const char *const *)cfg->contact_status,
+				 [ADDRESS_SUPPORT] = (const char *const *)cfg->contact_support},
+			.archive_default = cfg->archive_enabled ? cfg->archive_default : NULL,
+			.archive_queue_bytes = (size_t)cfg->archive_queue_bytes,
+			.archive_page_max = (unsigned int)cfg->archive_page_max,
+			.software_name = "Roundhouse",
+			.software_version = ROUNDHOUSE_VERSION,
+		});
 }
 
 enum err router_init(struct proc *proc, void **state)

@@ -30,6 +30,7 @@ struct kept {
 void barrier_start(struct router *r)
 {
 	list_init(&r->waiting);
+	map64_init(&r->ended);
 	r->barrier = r->restoring = true;
 	r->started = loop_now(r->loop);
 }
@@ -231,10 +232,39 @@ static size_t shared_first(struct router *r)
 	return l.count;
 }
 
+static void session_over(struct router *r, uint64_t sid)
+{
+	session_unbind(r->sessions, sid, slice_str("ended while the router was away"),
+		       loop_now(r->loop));
+}
+
+/* Until then it gives way to whoever has its address by now. */
+void barrier_end_session(struct router *r, uint64_t sid)
+{
+	if (!r->barrier) {
+		session_over(r, sid);
+		return;
+	}
+	session_detached(r->sessions, sid, loop_now(r->loop));
+	map64_put(&r->ended, sid, r);
+}
+
+static void end_sessions(struct router *r)
+{
+	uint64_t sid;
+	void *value;
+	size_t it = 0;
+
+	while (map64_next(&r->ended, &it, &sid, &value))
+		session_over(r, sid);
+	map64_clear(&r->ended);
+}
+
 static void lift(struct router *r, unsigned int late)
 {
 	size_t kept;
 
+	end_sessions(r);
 	shelf_answers(r);
 	kept = shared_first(r);
 	r->barrier = false;
@@ -281,4 +311,5 @@ void barrier_end(struct router *r)
 {
 	while (!list_empty(&r->waiting))
 		kept_free(list_entry(list_first(&r->waiting), struct kept, link));
+	map64_clear(&r->ended);
 }

@@ -49,6 +49,27 @@ static void host_answer(void *ctx, struct custody_entry *e, uint64_t sid,
 		custody_answer(r->custody, e, ep, s);
 }
 
+static void host_left(void *ctx, uint64_t of, uint64_t sid, const struct session_stanza *s)
+{
+	struct router *r = ctx;
+	struct endpoint *ep = open_endpoint(r, sid);
+
+	if (ep && r->traces)
+		router_trace_stanza(r, "out", ep, s);
+	if (ep)
+		custody_leave(r->custody, of, ep, s);
+}
+
+static size_t host_room(void *ctx, uint64_t sid)
+{
+	struct router *r = ctx;
+	const struct endpoint *ep = open_endpoint(r, sid);
+	size_t half = (size_t)proc_config(r->proc)->router_queue_bytes / 2;
+	size_t queued = ep ? endpoint_queued(ep) : 0;
+
+	return queued < half ? half - queued : 0;
+}
+
 static void host_copy(void *ctx, struct custody_entry *e, uint64_t sid,
 		      const struct session_stanza *s, bool instead)
 {
@@ -232,6 +253,8 @@ static void host_lost_over(void *ctx, uint64_t sid)
 const struct session_host router_host = {
 	.deliver = host_deliver,
 	.answer = host_answer,
+	.left = host_left,
+	.room = host_room,
 	.copy = host_copy,
 	.had_copy = host_had_copy,
 	.had = host_had,

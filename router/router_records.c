@@ -130,9 +130,7 @@ static void on_announce(struct router *r, struct router_peer *p, struct slice bo
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
 	} else if (m.state == SESSION_ENDED || m.state == SESSION_MOVED) {
 		if (m.kind == SESSION_CLIENT && m.state == SESSION_ENDED)
-			session_unbind(r->sessions, m.sid,
-				       slice_str("ended while the router was away"),
-				       loop_now(r->loop));
+			barrier_end_session(r, m.sid);
 		endpoint_remove(r->custody, ep, "recipient-unavailable");
 	} else if (m.state == SESSION_DETACHED) {
 		endpoint_announced_detached(ep);

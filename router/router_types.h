@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/list.h"
+#include "base/map.h"
 #include "ipc/hub.h"
 #include "proc/proc.h"
 #include "router/custody.h"
@@ -45,6 +46,7 @@ struct router {
 	/* A starting router takes announcements only (CUSTODY 5). */
 	bool barrier;
 	bool shelf_loading;	/* nor those, before it knows who is away */
+	struct map64 ended;	/* sids announced as ended: contacts are told when all are here */
 	struct list shelf_rows; /* loaded, and not yet handled (router_shelf.c) */
 	struct monotime shelf_retry;
 	bool shelf_failed;
@@ -118,6 +120,7 @@ void barrier_keep(struct router *r, struct router_peer *p, uint16_t type, struct
 bool barrier_is_announcement(uint16_t type);
 void barrier_late(struct router *r, const struct router_peer *p); /* ANNOUNCE_END has come */
 void barrier_forget(struct router *r, const struct router_peer *p);
+void barrier_end_session(struct router *r, uint64_t sid); /* it was announced as ended */
 void barrier_check(struct router *r, struct monotime now);
 void barrier_end(struct router *r);
 

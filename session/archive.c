@@ -46,7 +46,7 @@ struct waiting {
 struct archive {
 	struct session_manager *m;
 	struct monotime now; /* of the last turn */
-	bool on;
+	bool enabled, on;
 	uint8_t policy;
 	unsigned int page_max;
 	size_t queue_bytes;
@@ -98,8 +98,11 @@ static void batch_free(struct batch *b)
 
 static void waiting_free(struct archive *a, struct waiting *w, bool host_is_there)
 {
+	struct inbound in;
+
 	list_remove(&w->link);
-	data_leave(a->m);
+	reply_resume(w->parked, a->m, &in);
+	data_leave_for(a->m, in.s.from);
 	reply_unpark(&w->parked, host_is_there ? a->m : NULL);
 	free(w);
 }
@@ -131,12 +134,18 @@ void archive_free(struct archive **ap)
 
 void archive_configure(struct archive *a, const struct session_config *cfg)
 {
-	a->on = cfg->archive_default && a->m->host.origin;
+	a->enabled = cfg->archive_default != NULL;
+	a->on = a->enabled && a->m->host.origin;
 	a->policy = ARCHIVE_ALWAYS;
 	if (a->on)
 		db_archive_policy_parse(slice_str(cfg->archive_default), &a->policy);
 	a->queue_bytes = cfg->archive_queue_bytes;
 	a->page_max = cfg->archive_page_max;
+}
+
+bool archive_enabled(const struct archive *a)
+{
+	return a->enabled;
 }
 
 unsigned int archive_page_max(const struct archive *a)
@@ -269,16 +278,21 @@ static struct batch *batch_open(struct archive *a, struct monotime now)
 }
 
 /* Its number in this batch. */
-static uint16_t owner_number(struct archive *a, struct slice bare)
+static uint16_t owner_number(struct archive *a, struct slice bare, struct archive_owner *owner)
 {
-	uintptr_t n = (uintptr_t)map_find(&a->numbers, bare);
+	uintptr_t n;
 
+	if (owner->batch == a->seq)
+		return owner->number;
+	n = (uintptr_t)map_find(&a->numbers, bare);
 	if (n == 0) {
 		n = a->numbers.count + 1;
 		map_put(&a->numbers, bare, (void *)n);
 		codec_put_str(&a->owners, bare);
 	}
-	return (uint16_t)(n - 1);
+	owner->batch = a->seq;
+	owner->number = (uint16_t)(n - 1);
+	return owner->number;
 }
 
 static void hold(struct archive *a, struct batch *b, struct custody_entry *e)
@@ -337,9 +351,34 @@ static struct db_archive_id id_of(const struct inbound *in)
 	return archive_id(sid, n);
 }
 
+/* One whose archive the message may go into. */
+struct party {
+	struct slice bare; /* empty: nobody's here */
+	struct archive_owner *owner;
+	enum archive_wish wish;
+};
+
+static struct party party_of(const struct inbound *in, struct slice jid, struct slice peer,
+			     struct user *u)
+{
+	struct archive *a = in->m->archive;
+	struct party p = {.bare = owner_of(in->m, jid)};
+
+	if (p.bare.len == 0)
+		return p;
+	p.owner = archive_memory_owner(&a->memory, p.bare, u);
+	p.wish = archive_memory_wish(&a->memory, p.owner, p.bare, peer, a->policy, in->now);
+	return p;
+}
+
+static uint16_t number_of(struct archive *a, const struct party *p)
+{
+	return p->wish == ARCHIVE_UNWANTED ? DB_ARCHIVE_NOBODY : owner_number(a, p->bare, p->owner);
+}
+
 /* false: too much is waiting. */
 static bool add(struct archive *a, const struct inbound *in, struct db_archive_addition *what,
-		struct slice sender, struct slice receiver)
+		const struct party *sender, const struct party *receiver)
 {
 	size_t bytes = in->s.inner.len + in->s.from.len + in->s.to.len;
 	struct batch *b = a->open;
@@ -351,8 +390,8 @@ static bool add(struct archive *a, const struct inbound *in, struct db_archive_a
 	if (!b)
 		b = batch_open(a, in->now);
 	pack(a, in, id_of(in));
-	what->sender = sender.len ? owner_number(a, sender) : DB_ARCHIVE_NOBODY;
-	what->receiver = receiver.len ? owner_number(a, receiver) : DB_ARCHIVE_NOBODY;
+	what->sender = number_of(a, sender);
+	what->receiver = number_of(a, receiver);
 	what->entry = str_slice(&a->entry);
 	bytes = a->list.len;
 	db_archive_addition_put(&a->list, what);
@@ -405,52 +444,38 @@ static void append_name(struct session_stanza *s, struct slice by, struct db_arc
 	s->flags |= STANZA_HAS_SID;
 }
 
-static enum archive_wish wish(const struct inbound *in, struct slice owner, struct slice peer)
-{
-	if (owner.len == 0)
-		return ARCHIVE_UNWANTED;
-	return archive_memory_wish(&in->m->archive->memory, owner, peer, in->m->archive->policy,
-				   in->now);
-}
-
-void archive_message(struct inbound *in, bool again)
+void archive_message(struct inbound *in, struct user *to, bool again)
 {
 	struct archive *a = in->m->archive;
 	struct db_archive_addition what = {.again = again};
-	struct slice sender, receiver;
-	enum archive_wish wanted;
+	struct party sender, receiver;
 
 	if (!worth_archiving(in))
 		return;
-	sender = owner_of(in->m, in->s.from);
-	receiver = owner_of(in->m, in->s.to);
-	if (wish(in, sender, in->s.to) == ARCHIVE_UNWANTED)
-		sender = SLICE_NONE;
-	wanted = wish(in, receiver, in->s.from);
-	if (wanted == ARCHIVE_UNWANTED)
-		receiver = SLICE_NONE;
-	if (sender.len == 0 && receiver.len == 0)
+	sender = party_of(in, in->s.from, in->s.to, in->sender ? in->sender->user : NULL);
+	receiver = party_of(in, in->s.to, in->s.from, to);
+	if (sender.wish == ARCHIVE_UNWANTED && receiver.wish == ARCHIVE_UNWANTED)
 		return;
 	if (!what.again && in->m->host.repeated)
 		what.again = in->m->host.repeated(in->m->ctx, in->e);
-	if (!add(a, in, &what, sender, receiver))
+	if (!add(a, in, &what, &sender, &receiver))
 		return;
-	if (wanted != ARCHIVE_WANTED)
+	if (receiver.wish != ARCHIVE_WANTED)
 		return;
-	append_name(&in->s, receiver, id_of(in), &a->id_inner, &a->id_children);
+	append_name(&in->s, receiver.bare, id_of(in), &a->id_inner, &a->id_children);
 	in->s.flags |= STANZA_ARCHIVED;
 }
 
 void archive_name_sent(const struct inbound *in, struct session_stanza *s, struct str *inner,
 		       struct str *children)
 {
-	struct slice sender;
+	struct party sender;
 
 	if (!worth_archiving(in))
 		return;
-	sender = owner_of(in->m, in->s.from);
-	if (wish(in, sender, in->s.to) == ARCHIVE_WANTED)
-		append_name(s, sender, id_of(in), inner, children);
+	sender = party_of(in, in->s.from, in->s.to, in->sender ? in->sender->user : NULL);
+	if (sender.wish == ARCHIVE_WANTED)
+		append_name(s, sender.bare, id_of(in), inner, children);
 }
 
 void archive_wait(struct inbound *in, void (*go)(struct inbound *in, bool complete))
@@ -464,12 +489,8 @@ void archive_wait(struct inbound *in, void (*go)(struct inbound *in, bool comple
 		go(in, !a->slow);
 		return;
 	}
-	if (!data_enter(in->m)) {
-		reply_error(in, STANZA_ERROR_RESOURCE_CONSTRAINT,
-			    "The server has too much to do; try again later.",
-			    "too many requests wait for the datastore");
+	if (!data_enter_for(in))
 		return;
-	}
 	w = xcalloc(1, sizeof(*w));
 	w->seq = a->seq;
 	w->since = in->now;
@@ -496,6 +517,7 @@ unsigned int archive_flush(struct archive *a, struct monotime now)
 	uint64_t age = a->open ? monotime_ms_between(a->open->since, now) : 0;
 
 	a->now = now;
+	archive_memory_trim(&a->memory);
 	if (a->open && age >= BATCH_MS) {
 		send(a, now);
 		age = 0;

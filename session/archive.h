@@ -18,6 +18,7 @@
 
 struct archive;
 struct archive_memory;
+struct user;
 
 struct archive *archive_new(struct session_manager *m);
 /* What is under way is freed when the datastore answers. */
@@ -26,8 +27,9 @@ void archive_configure(struct archive *a, const struct session_config *cfg);
 
 /* in->s is being delivered or stored: it goes into the archives of its local parties, and in->s
  * gets the <stanza-id/> of its receiver's (XEP-0313 3.4), which borrows until the next call. again:
- * it may have been through here before. Nothing happens to what is not to be archived. */
-void archive_message(struct inbound *in, bool again);
+ * it may have been through here before. to: the user who receives it, if he has sessions (else
+ * NULL; it only saves looking him up). Nothing happens to what is not to be archived. */
+void archive_message(struct inbound *in, struct user *to, bool again);
 
 /* s, a copy of in->s for other resources of its sender, gets the <stanza-id/> of his archive; inner
  * and children are the caller's. */
@@ -38,6 +40,8 @@ void archive_name_sent(const struct inbound *in, struct session_stanza *s, struc
  * latest after a second (complete = false); perhaps at once. Not when its sender is gone. */
 void archive_wait(struct inbound *in, void (*go)(struct inbound *in, bool complete));
 
+/* false: there are no archives here, and nothing is said of them. */
+bool archive_enabled(const struct archive *a);
 unsigned int archive_page_max(const struct archive *a);
 uint8_t archive_policy(const struct archive *a);
 struct archive_memory *archive_memory(struct archive *a);

@@ -8,8 +8,9 @@
 #include "xmpp/ns.h"
 #include "xmpp/xml_tree.h"
 
-#define IDS_MAX	   1000
-#define PAGE_BYTES (512u * 1024)
+#define IDS_MAX	    1000
+#define PAGE_BYTES  (512u * 1024)
+#define QUERYID_MAX 256
 
 typedef const struct archive_refusal *read_fn(struct archive_form *f, const struct xml_node *field);
 
@@ -33,6 +34,9 @@ static const struct archive_refusal bad_set = {STANZA_ERROR_BAD_REQUEST, "max is
 static const struct archive_refusal by_index = {STANZA_ERROR_FEATURE_NOT_IMPLEMENTED,
 						"Ask for pages with before or after, not by index.",
 						"xep0059-2.6 page by index"};
+
+static const struct archive_refusal long_queryid = {
+	STANZA_ERROR_BAD_REQUEST, "A queryid has at most 256 bytes.", "xep0313-4 long queryid"};
 
 static struct slice value_of(const struct xml_node *field)
 {
@@ -205,6 +209,8 @@ archive_form_read(struct archive_form *f, const struct xml_node *payload, unsign
 				   .after = STR_INIT,
 				   .before = STR_INIT};
 	f->queryid = xml_attr(payload, "queryid");
+	if (f->queryid && strlen(f->queryid) > QUERYID_MAX) /* it is in each of the results */
+		return &long_queryid;
 	f->flip = xml_child(payload, NS_MAM, "flip-page") != NULL;
 	if (xml_attr(payload, "node")) /* 5.1.3: of pubsub, which is not here */
 		return &no_such_id;

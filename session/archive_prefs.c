@@ -14,17 +14,10 @@
 #include "xmpp/xml_out.h"
 #include "xmpp/xml_tree.h"
 
-#define USERS_MAX   50000 /* then all are forgotten */
+#define USERS_MAX   50000 /* then all are forgotten, in the next turn */
 #define KEPT_MS	    60000
 #define DEADLINE_MS 5000
 #define JIDS_MAX    1000
-
-struct memory {
-	bool known, asked;
-	struct monotime until; /* then it is asked for again */
-	struct slice value;    /* packed preferences; empty: he has said nothing */
-	char *text;
-};
 
 /* A question under way: the memory may be gone when the answer comes. */
 struct memory_job {
@@ -39,11 +32,12 @@ void archive_memory_init(struct archive_memory *a, struct session_manager *m)
 	a->m = m;
 	map_init(&a->users);
 	list_init(&a->asked);
+	a->forgotten = 1;
 }
 
 static void forget_all(struct archive_memory *a)
 {
-	struct memory *u;
+	struct archive_owner *u;
 	size_t at = 0;
 
 	while (map_next(&a->users, &at, NULL, (void **)&u)) {
@@ -51,6 +45,13 @@ static void forget_all(struct archive_memory *a)
 		free(u);
 	}
 	map_clear(&a->users);
+	a->forgotten++;
+}
+
+void archive_memory_trim(struct archive_memory *a)
+{
+	if (a->users.count >= USERS_MAX)
+		forget_all(a);
 }
 
 void archive_memory_clear(struct archive_memory *a)
@@ -65,7 +66,7 @@ void archive_memory_clear(struct archive_memory *a)
 static void remember(struct archive_memory *a, struct slice bare, struct slice value,
 		     struct monotime now)
 {
-	struct memory *u = map_find(&a->users, bare);
+	struct archive_owner *u = map_find(&a->users, bare);
 
 	if (!u)
 		return;
@@ -84,7 +85,7 @@ static void on_read(void *arg, enum err status, uint16_t type, struct slice body
 {
 	struct memory_job *j = arg;
 	struct archive_memory *a = j->memory;
-	struct memory *u = a && status != ERR_CLOSED ? map_find(&a->users, j->bare) : NULL;
+	struct archive_owner *u = a && status != ERR_CLOSED ? map_find(&a->users, j->bare) : NULL;
 	struct msg_db_data data = {0};
 
 	list_remove(&j->all);
@@ -106,7 +107,8 @@ static void data_key(struct str *record, struct slice bare)
 							      .kind = DB_DATA_ARCHIVE_PREFS});
 }
 
-static void ask(struct archive_memory *a, struct memory *u, struct slice bare, struct monotime now)
+static void ask(struct archive_memory *a, struct archive_owner *u, struct slice bare,
+		struct monotime now)
 {
 	struct memory_job *j = xcalloc(1, sizeof(*j) + bare.len);
 	struct str record = STR_INIT;
@@ -122,14 +124,12 @@ static void ask(struct archive_memory *a, struct memory *u, struct slice bare, s
 	str_clear(&record);
 }
 
-static struct memory *memory_of(struct archive_memory *a, struct slice bare)
+static struct archive_owner *memory_of(struct archive_memory *a, struct slice bare)
 {
-	struct memory *u = map_find(&a->users, bare);
+	struct archive_owner *u = map_find(&a->users, bare);
 
 	if (u)
 		return u;
-	if (a->users.count >= USERS_MAX)
-		forget_all(a);
 	u = xcalloc(1, sizeof(*u));
 	map_put(&a->users, bare, u);
 	return u;
@@ -144,11 +144,23 @@ static bool is_contact(const struct session_manager *m, struct slice bare, struc
 	       (contacts_find(&u->contacts, jid_text_bare(peer)) & (CONTACT_TO | CONTACT_FROM));
 }
 
-enum archive_wish archive_memory_wish(struct archive_memory *a, struct slice bare,
-				      struct slice peer, uint8_t policy, struct monotime now)
+struct archive_owner *archive_memory_owner(struct archive_memory *a, struct slice bare,
+					   struct user *u)
+{
+	if (!u)
+		return memory_of(a, bare);
+	if (u->archive_forgotten != a->forgotten) {
+		u->archive_owner = memory_of(a, bare);
+		u->archive_forgotten = a->forgotten;
+	}
+	return u->archive_owner;
+}
+
+enum archive_wish archive_memory_wish(struct archive_memory *a, struct archive_owner *u,
+				      struct slice bare, struct slice peer, uint8_t policy,
+				      struct monotime now)
 {
 	struct db_archive_prefs prefs = {.policy = policy};
-	struct memory *u = memory_of(a, bare);
 	struct slice in = u->value;
 	uint8_t wish;
 

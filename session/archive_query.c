@@ -19,6 +19,9 @@
 #include "xmpp/xml_out.h"
 #include "xmpp/xml_tree.h"
 
+#define ROOM_MIN     4096 /* with less in his queue nobody is sent a page */
+#define RESULT_BYTES 512  /* what a <result/> takes there besides the message in it */
+
 void archive_query_fields(struct inbound *in, const struct xml_node *payload)
 {
 	struct str out = STR_INIT;
@@ -165,6 +168,28 @@ static bool read_again(struct inbound *in, struct archive_form *f, struct xml_no
 	return !bad;
 }
 
+static size_t room_of(const struct inbound *in)
+{
+	return in->m->host.room ? in->m->host.room(in->m->ctx, in->sender->sid) : SIZE_MAX;
+}
+
+static void refuse_full(struct inbound *in)
+{
+	reply_error(in, STANZA_ERROR_RESOURCE_CONSTRAINT,
+		    "Too much is waiting for you already; read it, then ask again.",
+		    "xep0313-4 no room for a page");
+}
+
+/* What the queue does not take is dropped, and <fin/> would say that it was all: so a page fits or
+ * is refused. A single message is more than the least room only where it could never be sent. */
+static bool fits(const struct inbound *in, const struct msg_db_archive_page *page)
+{
+	size_t room = room_of(in);
+
+	return room >= ROOM_MIN &&
+	       (page->count <= 1 || page->list.len + (size_t)page->count * RESULT_BYTES <= room);
+}
+
 static void page_go(struct inbound *in, struct data_answer *a)
 {
 	const bool *stable = a->state;
@@ -177,12 +202,17 @@ static void page_go(struct inbound *in, struct data_answer *a)
 		a->status = msg_db_archive_page_get(a->body, &page);
 	if (a->status == ERR_TOOBIG) {
 		reply_error(in, STANZA_ERROR_POLICY_VIOLATION,
-			    "Too much would have to be looked through; name a shorter time.",
+			    "Too much would have to be looked through; name a shorter time, or "
+			    "fewer ids.",
 			    "xep0313-4 query too wide");
 		return;
 	}
 	if (a->status != ERR_OK) {
 		data_refuse(in, a->status);
+		return;
+	}
+	if (!fits(in, &page)) {
+		refuse_full(in);
 		return;
 	}
 	if (read_again(in, &f, &tree)) {
@@ -197,16 +227,32 @@ static void page_go(struct inbound *in, struct data_answer *a)
 	xml_tree_free(&tree);
 }
 
+/* No larger than what there is room for: the page says itself that there is more. */
+static void limit_page(struct msg_db_archive_query *q, size_t room)
+{
+	size_t results = room / 2 / RESULT_BYTES;
+
+	q->max = q->max < results ? q->max : (uint32_t)results;
+	q->bytes = q->bytes < room / 2 ? q->bytes : (uint32_t)(room / 2);
+}
+
 static void ask_page(struct inbound *in, bool complete)
 {
 	struct slice bare = in->sender->user->bare;
+	size_t room = room_of(in);
 	struct str record = STR_INIT;
-	bool *stable = xmalloc(sizeof(*stable));
 	struct archive_form f;
 	struct xml_node *tree;
+	bool *stable;
 
+	if (room < ROOM_MIN) {
+		refuse_full(in);
+		return;
+	}
+	stable = xmalloc(sizeof(*stable));
 	*stable = complete;
 	if (read_again(in, &f, &tree)) {
+		limit_page(&f.q, room);
 		f.q.user = jid_text_local(bare);
 		f.q.domain = jid_text_domain(bare);
 		msg_db_archive_query_put(&record, &f.q);

@@ -3,7 +3,8 @@
  *
  * A copy is nobody's delivery: the stanza it was made of is settled as if there were none, but not
  * forgotten before it is done, and no session gets two (session_host.copy). So it does not matter
- * how often a stanza is judged. A copy that cannot be delivered is dropped; nobody is told.
+ * how often a stanza is judged. A copy that cannot be delivered is dropped; nobody is told. Unless
+ * it stands for a stanza that found nobody else (carbons_instead): then that is judged again.
  */
 #ifndef SESSION_CARBONS_H
 #define SESSION_CARBONS_H

@@ -4,7 +4,11 @@
 
 #include "base/log.h"
 #include "base/xmem.h"
+#include "session/registry.h"
 #include "session/reply.h"
+
+#define USERS_SHARE 4 /* a quarter, */
+#define USERS_LEAST 8
 
 struct data_job {
 	struct list all;	   /* in the manager */
@@ -37,10 +41,43 @@ void data_leave(struct session_manager *m)
 		m->data_full = false;
 }
 
+static bool has_place(const struct user *u, const struct session_manager *m)
+{
+	return !u || u->requests < USERS_LEAST || u->requests < m->data_max / USERS_SHARE;
+}
+
+bool data_enter_for(struct inbound *in)
+{
+	struct user *u = in->sender ? in->sender->user : NULL;
+
+	if (has_place(u, in->m) && data_enter(in->m)) {
+		if (u)
+			u->requests++;
+		return true;
+	}
+	reply_error(in, STANZA_ERROR_RESOURCE_CONSTRAINT,
+		    "The server has too much to do; try again later.",
+		    "too many requests wait for the datastore");
+	return false;
+}
+
+/* He may have gone and come back meanwhile: then fewer are counted than there are. */
+void data_leave_for(struct session_manager *m, struct slice from)
+{
+	struct user *u = registry_user(m, from);
+
+	if (u && u->requests)
+		u->requests--;
+	data_leave(m);
+}
+
 static void job_free(struct data_job *j)
 {
+	struct inbound in;
+
 	if (j->m) {
-		data_leave(j->m);
+		reply_resume(j->parked, j->m, &in);
+		data_leave_for(j->m, in.s.from);
 		list_remove(&j->all);
 	}
 	reply_unpark(&j->parked, j->m);
@@ -81,10 +118,7 @@ void data_ask(struct inbound *in, const struct data_question *q)
 	struct session_manager *m = in->m;
 	struct data_job *j;
 
-	if (!data_enter(m)) {
-		reply_error(in, STANZA_ERROR_RESOURCE_CONSTRAINT,
-			    "The server has too much to do; try again later.",
-			    "too many requests wait for the datastore");
+	if (!data_enter_for(in)) {
 		if (q->state && q->free_state)
 			q->free_state(q->state);
 		record_end(q->record);
@@ -136,6 +170,9 @@ void data_orphan_all(struct session_manager *m)
 		struct data_job *j = list_entry(it, struct data_job, all);
 
 		list_remove(&j->all);
+		if (j->state && j->free_state)
+			j->free_state(j->state);
+		j->state = NULL;
 		j->m = NULL;
 	}
 }

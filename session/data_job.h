@@ -43,6 +43,11 @@ void data_refuse(struct inbound *in, enum err why);
 bool data_enter(struct session_manager *m);
 void data_leave(struct session_manager *m);
 
+/* The same for a stanza: of the senders here nobody has more than a quarter of all places (8 at
+ * least). false: it was refused. from: in->s.from. */
+bool data_enter_for(struct inbound *in);
+void data_leave_for(struct session_manager *m, struct slice from);
+
 /* The manager goes away; what is under way is freed when the datastore answers. */
 void data_orphan_all(struct session_manager *m);
 

@@ -194,7 +194,7 @@ static void bystanders(const struct inbound *in, const struct user *u, enum acti
 
 static void apply(struct inbound *in, enum address address, uint64_t except, const char *reason)
 {
-	const struct user *u = registry_user(in->m, in->s.to);
+	struct user *u = registry_user(in->m, in->s.to);
 	int best = best_priority(u, except);
 	const struct rule *r = &rules[address][best >= 0 ? AUDIENCE_SOME : AUDIENCE_NONE]
 				     [message_type(in->s.type)];
@@ -202,7 +202,7 @@ static void apply(struct inbound *in, enum address address, uint64_t except, con
 	bool stored = false;
 
 	if (action <= TO_STORE)
-		archive_message(in, except != 0);
+		archive_message(in, u, except != 0);
 	switch (action) {
 	case TO_BEST:
 		copies(in, u, best, except, r->name);
@@ -229,7 +229,7 @@ bool delivery_remote(struct inbound *in)
 	uint64_t sid = manager_route(in->m, jid_text_domain(in->s.to));
 
 	if (sid) {
-		archive_message(in, false);
+		archive_message(in, NULL, false);
 		manager_deliver(in->m, in->e, sid, &in->s);
 	}
 	return sid != 0;
@@ -246,6 +246,7 @@ static void no_such_server(struct inbound *in)
 static void message_to_account(struct inbound *in)
 {
 	const struct user *u = registry_user(in->m, in->s.to);
+	struct slice resource;
 	struct session *match;
 
 	/* Without a session the datastore knows whom he has blocked: offline_store(). */
@@ -253,16 +254,17 @@ static void message_to_account(struct inbound *in)
 		return;
 	if (offline_defer(in))
 		return;
-	if (jid_text_resource(in->s.to).len == 0) {
+	resource = jid_text_resource(in->s.to);
+	if (resource.len == 0) {
 		apply(in, ADDRESS_BARE, 0, "service-unavailable");
 		return;
 	}
-	match = registry_resource(u, jid_text_resource(in->s.to));
+	match = registry_resource(u, resource);
 	if (!match) {
 		apply(in, ADDRESS_FULL, 0, "service-unavailable");
 		return;
 	}
-	archive_message(in, false);
+	archive_message(in, match->user, false);
 	manager_deliver(in->m, in->e, match->sid, &in->s);
 	if (carbons_wanted(match->user))
 		carbons_received(in, match->user, false);

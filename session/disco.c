@@ -1,5 +1,6 @@
 #include "session/disco.h"
 
+#include "session/archive.h"
 #include "session/permission.h"
 #include "session/registry.h"
 #include "session/reply.h"
@@ -12,18 +13,28 @@
 #define FEATURE_OFFLINE "msgoffline"
 
 static const char *const server_features[] = {
-	NS_DISCO_INFO, NS_DISCO_ITEMS,	NS_PING,      NS_VERSION,  NS_TIME,
-	NS_LAST,       NS_ROSTER,	NS_PRIVATE,   NS_VCARD,	   FEATURE_OFFLINE,
-	NS_CARBONS,    NS_CARBON_RULES, NS_STANZA_ID, NS_BLOCKING, NULL};
+	NS_DISCO_INFO, NS_DISCO_ITEMS,	NS_PING,     NS_VERSION, NS_TIME,
+	NS_LAST,       NS_ROSTER,	NS_PRIVATE,  NS_VCARD,	 FEATURE_OFFLINE,
+	NS_CARBONS,    NS_CARBON_RULES, NS_BLOCKING, NULL};
 static const char *const account_features[] = {
-	NS_DISCO_INFO,	 NS_DISCO_ITEMS, NS_PING, NS_LAST,	   NS_VCARD, NS_CARBONS,
-	NS_CARBON_RULES, NS_STANZA_ID,	 NS_MAM,  NS_MAM_EXTENDED, NS_RSM,   NULL};
+	NS_DISCO_INFO, NS_DISCO_ITEMS, NS_PING,		NS_LAST,
+	NS_VCARD,      NS_CARBONS,     NS_CARBON_RULES, NULL};
+/* The ids are those of archives; profanity 0.13 looks for NS_MAM here and not at the account. */
+static const char *const server_archive_features[] = {NS_STANZA_ID, NS_MAM, NULL};
+static const char *const account_archive_features[] = {NS_STANZA_ID, NS_MAM, NS_MAM_EXTENDED,
+						       NS_RSM, NULL};
 
 static void feature(struct str *out, const char *var)
 {
 	str_adds(out, "<feature");
 	xml_out_attr(out, "var", slice_str(var));
 	str_adds(out, "/>");
+}
+
+static void features_add(struct str *out, const char *const *features)
+{
+	for (; *features; features++)
+		feature(out, *features);
 }
 
 static void info_open(struct str *out, const char *category, const char *type, const char *name,
@@ -34,8 +45,7 @@ static void info_open(struct str *out, const char *category, const char *type, c
 	xml_out_attr(out, "type", slice_str(type));
 	xml_out_attr(out, "name", slice_str(name));
 	str_adds(out, "/>");
-	for (; *features; features++)
-		feature(out, *features);
+	features_add(out, features);
 }
 
 /* 3.2: no nodes here, neither at the server nor at accounts. */
@@ -56,6 +66,8 @@ void disco_server_info(struct inbound *in, const struct xml_node *payload)
 	if (refuse_node(in, payload))
 		return;
 	info_open(&out, "server", "im", in->m->software_name, server_features);
+	if (archive_enabled(in->m->archive))
+		features_add(&out, server_archive_features);
 	if (in->m->change_password || in->m->remove_account)
 		feature(&out, NS_REGISTER);
 	str_add_slice(&out, str_slice(&in->m->address_form));
@@ -88,6 +100,8 @@ static void account_info_may(struct inbound *in, struct slice bare, enum err may
 	if (denied(in, may))
 		return;
 	info_open(&out, "account", "registered", NULL, account_features);
+	if (archive_enabled(in->m->archive))
+		features_add(&out, account_archive_features);
 	str_adds(&out, "</query>");
 	reply_result(in, str_slice(&out), "xep0030 info");
 	str_clear(&out);

@@ -1,7 +1,10 @@
 #include "session/iq.h"
 
+#include <string.h>
+
 #include "ipc/stanza_kinds.h"
 #include "session/account.h"
+#include "session/archive.h"
 #include "session/archive_prefs.h"
 #include "session/archive_query.h"
 #include "session/blocking_change.h"
@@ -97,6 +100,12 @@ static const struct handler *handler_find(const struct xml_node *payload, uint8_
 	return NULL;
 }
 
+/* Without archives nobody handles what is asked of them. */
+static bool is_off(const struct inbound *in, const struct handler *h)
+{
+	return !archive_enabled(in->m->archive) && strcmp(h->ns, NS_MAM) == 0;
+}
+
 void iq_handle(struct inbound *in, enum iq_where where)
 {
 	const struct handler *h;
@@ -116,7 +125,7 @@ void iq_handle(struct inbound *in, enum iq_where where)
 		return;
 	}
 	h = handler_find(tree->first, in->s.type, where);
-	if (h)
+	if (h && !is_off(in, h))
 		h->handle(in, tree->first);
 	else
 		reply_error(in, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL,

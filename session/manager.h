@@ -44,9 +44,15 @@ struct session_manager {
 	struct list
 		offline_jobs; /* all requests for them, so that they can be orphaned at the end */
 	uint64_t pushes;      /* numbers the ids of roster pushes */
+	uint64_t leaving;     /* the session whose unavailable is told, for no stanza; 0 = none */
+	unsigned int leaves;  /* of those, waiting for their contacts to be read */
+	uint64_t moment; /* counts what sessions broadcast: which was first, also after a crash */
+	uint64_t before; /* presence from this moment is judged again: who came later has been shown
+			  * it, and was seen to come; 0 = it is new */
 	struct list data_jobs, notes, removals; /* under way, so that they can be orphaned */
 	unsigned int data_waiting, data_max;	/* how many of these there are and may be */
-	bool data_full, notes_full;		/* and that it was told */
+	size_t walks_bytes;	    /* of answers that are being put together (XEP-0049) */
+	bool data_full, notes_full; /* and that it was told */
 	unsigned int notes_waiting;
 	bool last_activity, change_password, remove_account;
 	struct monotime started; /* the first tick */
@@ -86,7 +92,10 @@ static inline void manager_deliver(struct session_manager *m, struct custody_ent
 static inline void manager_answer(struct session_manager *m, struct custody_entry *e, uint64_t sid,
 				  const struct session_stanza *s)
 {
-	m->host.answer(m->ctx, e, sid, s);
+	if (!e && m->leaving && m->host.left)
+		m->host.left(m->ctx, m->leaving, sid, s);
+	else
+		m->host.answer(m->ctx, e, sid, s);
 }
 
 /* 0 when nobody serves domain. */

@@ -207,10 +207,13 @@ bool offline_store(const struct inbound *in, const char *rule)
 
 bool offline_defer(const struct inbound *in)
 {
-	struct offline_box *b = map_find(&in->m->offline_boxes, jid_text_bare(in->s.to));
 	size_t bytes = in->s.inner.len + in->s.children.len;
 	struct offline_waiting *w;
+	struct offline_box *b;
 
+	if (in->m->offline_boxes.count == 0) /* as a rule */
+		return false;
+	b = map_find(&in->m->offline_boxes, jid_text_bare(in->s.to));
 	if (!b || !offline_holds(b) || !in->e)
 		return false;
 	if (b->waiting_bytes + bytes > OFFLINE_WAITING_MAX) {
@@ -248,6 +251,8 @@ bool session_catching_up(const struct session_manager *m)
 	struct offline_box *b;
 	size_t at = 0;
 
+	if (m->leaves)
+		return true;
 	while (map_next(&m->offline_boxes, &at, NULL, (void **)&b)) {
 		if (offline_holds(b))
 			return true;

@@ -49,8 +49,12 @@ static void question_free(struct roster_job *j)
 {
 	struct question *q = (struct question *)j;
 
-	if (j->m)
-		data_leave(j->m);
+	struct inbound in;
+
+	if (j->m) {
+		reply_resume(q->parked, j->m, &in);
+		data_leave_for(j->m, in.s.from);
+	}
 	reply_unpark(&q->parked, j->m);
 	free(q);
 }
@@ -74,12 +78,8 @@ void permission_ask(struct inbound *in, struct slice bare,
 		   contacts_find(&u->contacts, asker) & CONTACT_FROM ? ERR_OK : ERR_DENIED);
 		return;
 	}
-	if (!data_enter(in->m)) {
-		reply_error(in, STANZA_ERROR_RESOURCE_CONSTRAINT,
-			    "The server has too much to do; try again later.",
-			    "too many requests wait for the datastore");
+	if (!data_enter_for(in))
 		return;
-	}
 	q = xcalloc(1, sizeof(*q));
 	q->job.ops = &ops;
 	q->parked = reply_park(in);

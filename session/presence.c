@@ -65,6 +65,12 @@ static void pass(struct session_manager *m, struct custody_entry *e, bool made, 
 		manager_deliver(m, e, sid, s);
 }
 
+/* Did s become available later than what is judged again? */
+static bool came_later(const struct session_manager *m, const struct session *s)
+{
+	return m->before && s->came_at > m->before;
+}
+
 /* To all available resources of u but one, addressed to the bare JID (RFC 6121 4.2.2,
  * 8.5.2.1.2). */
 static unsigned int to_others(struct session_manager *m, struct custody_entry *e, bool made,
@@ -74,7 +80,7 @@ static unsigned int to_others(struct session_manager *m, struct custody_entry *e
 	unsigned int given = 0;
 
 	for (struct session *r = user_first(u); r; r = user_after(r)) {
-		if (!registry_available(r) || r == except)
+		if (!registry_available(r) || r == except || came_later(m, r))
 			continue;
 		s->to = u->bare;
 		pass(m, e, made, r->sid, s);
@@ -191,7 +197,7 @@ unsigned int presence_show(struct session_manager *m, struct custody_entry *e, s
 	for (struct session *s = user_shown(u, NULL); s; s = user_shown(u, s)) {
 		struct session_stanza out = last_presence(s);
 
-		if (resource.len && !slice_eq(s->resource, resource))
+		if ((resource.len && !slice_eq(s->resource, resource)) || came_later(m, s))
 			continue;
 		if (type == TYPE_UNAVAILABLE)
 			out = (struct session_stanza){
@@ -215,12 +221,18 @@ static void show_others(const struct inbound *in)
 		struct session_stanza out;
 
 		/* Nor a lost one that is over as soon as self is seen. */
-		if (o == self || (o->lost && o->heir == self->sid))
+		if (o == self || (o->lost && o->heir == self->sid) || came_later(in->m, o))
 			continue;
 		out = last_presence(o);
 		out.to = self->user->bare;
 		manager_answer(in->m, in->e, self->sid, &out);
 	}
+}
+
+static void note_said(const struct inbound *in, uint64_t n, bool left)
+{
+	registry_said(in->sender, n, left);
+	in->sender->said_at = ++in->m->moment;
 }
 
 static uint64_t number_of(const struct inbound *in)
@@ -253,8 +265,11 @@ static void available_again(struct inbound *in)
 		reply_consume(in, "rfc6121-4.4 presence that a later one has replaced");
 		return;
 	}
-	if (n < self->said_n)
+	in->m->before = self->said_at;
+	if (n < self->said_n) {
 		in->s = last_presence(self);
+		in->m->before = self->came_at;
+	}
 	to_available(in->m, in->e, false, self->user, &in->s);
 	if (n == self->came_n) {
 		show_others(in);
@@ -262,6 +277,7 @@ static void available_again(struct inbound *in)
 	}
 	in->s.to = SLICE_NONE;
 	presence_contacts_available(in);
+	in->m->before = 0;
 }
 
 /* Its connection is gone and everybody knows: this one comes late, and is shown if the session is
@@ -273,7 +289,7 @@ static bool keep_aside(struct inbound *in, int8_t priority)
 	if (!self->hidden || !self->detached)
 		return false;
 	registry_set_presence(self, &in->s, priority);
-	registry_said(self, number_of(in), false);
+	note_said(in, number_of(in), false);
 	session_blob_emit(in->m, self);
 	reply_consume(in, "rfc6121-4.2 presence of a session that is detached");
 	return true;
@@ -299,9 +315,11 @@ static void broadcast_available(struct inbound *in)
 		return;
 	self->hidden = false;
 	registry_set_presence(self, &in->s, priority);
-	registry_said(self, number_of(in), false);
-	if (initial)
+	note_said(in, number_of(in), false);
+	if (initial) {
 		self->came_n = self->said_n;
+		self->came_at = self->said_at;
+	}
 	backlog = offline_wanted(in->m, self, took);
 	self->backlog |= backlog;
 	if (initial)
@@ -356,12 +374,14 @@ static void unavailable_again(struct inbound *in)
 		reply_consume(in, "rfc6121-4.4 presence that a later one has replaced");
 		return;
 	}
+	in->m->before = self->said_at;
 	if (self->left->shown) {
 		to_others(in->m, in->e, false, self->user, self, &in->s);
 		in->s.to = self->user->bare;
 		manager_deliver(in->m, in->e, self->sid, &in->s);
 	}
 	presence_contacts_with(in, self->user->bare, unavailable_again_go);
+	in->m->before = 0;
 }
 
 static void broadcast_unavailable(struct inbound *in)
@@ -376,7 +396,7 @@ static void broadcast_unavailable(struct inbound *in)
 	/* Its first presence, in place of one that it has inherited. */
 	lost_adopt(in->m, self);
 	was_shown = registry_shown(self);
-	registry_said(self, number_of(in), true);
+	note_said(in, number_of(in), true);
 	/* 4.5.2: to the resource that says so as well, then it is no longer among the available. */
 	if (was_shown) {
 		last_activity_left(in->m, self, &in->s);
@@ -395,12 +415,14 @@ void presence_gone(struct session_manager *m, struct session *s)
 		.kind = STANZA_PRESENCE, .type = TYPE_UNAVAILABLE, .from = s->full};
 	bool shown = registry_shown(s);
 
+	m->leaving = s->sid;
 	if (shown) {
 		last_activity_left(m, s, NULL);
 		to_others(m, NULL, true, s->user, s, &out);
 		presence_contacts_unavailable(m, NULL, s, &out);
 	}
 	to_targets(m, NULL, shown, s, &out);
+	m->leaving = 0;
 }
 
 void presence_replaced(struct session_manager *m, struct session *s, const struct session *now)
@@ -411,7 +433,9 @@ void presence_replaced(struct session_manager *m, struct session *s, const struc
 
 	while (codec_get_str(&left, &to))
 		registry_target_remove(s, to);
+	m->leaving = s->sid;
 	to_targets(m, NULL, true, s, &out);
+	m->leaving = 0;
 }
 
 void presence_back(struct session_manager *m, struct session *s, struct monotime now)

@@ -19,14 +19,20 @@ struct wait {
 	struct roster_job job;
 	struct parked *parked;
 	presence_contacts_fn *go;
+	uint64_t leaving, before; /* of the manager, at its time */
 };
 
 static void wait_done(struct wait *w, const struct contacts *c, bool known)
 {
+	uint64_t leaving = w->job.m->leaving, before = w->job.m->before;
 	struct inbound in;
 
 	reply_resume(w->parked, w->job.m, &in);
+	in.m->leaving = w->leaving;
+	in.m->before = w->before;
 	w->go(&in, roster_job_owner(&w->job), c, known);
+	in.m->leaving = leaving;
+	in.m->before = before;
 }
 
 static void wait_loaded(struct roster_job *j, const struct msg_db_roster *roster)
@@ -69,6 +75,8 @@ static void wait_free(struct roster_job *j)
 {
 	struct wait *w = (struct wait *)j;
 
+	if (j->m && w->leaving)
+		j->m->leaves--;
 	reply_unpark(&w->parked, j->m);
 	free(w);
 }
@@ -89,6 +97,10 @@ void presence_contacts_with(struct inbound *in, struct slice bare, presence_cont
 	w->job.ops = &wait_ops;
 	w->parked = reply_park(in);
 	w->go = go;
+	w->leaving = in->m->leaving;
+	w->before = in->m->before;
+	if (w->leaving)
+		in->m->leaves++;
 	roster_job_start_take(in->m, bare, &w->job);
 }
 

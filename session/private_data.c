@@ -11,11 +11,14 @@
 #include "xmpp/ns.h"
 #include "xmpp/xml_tree.h"
 
-#define ELEMENTS_MAX 32	  /* of one request */
-#define KEY_MAX	     2048 /* the datastore's limit */
+#define ELEMENTS_MAX 32			 /* of one request */
+#define KEY_MAX	     2048		 /* the datastore's limit */
+#define ANSWER_MAX   (2u * 1024 * 1024)	 /* bytes of one */
+#define ANSWERS_MAX  (32u * 1024 * 1024) /* of all that are being put together */
 
 /* A request with several elements: one after the other, in their order. */
 struct walk {
+	struct session_manager *m;
 	unsigned int next;
 	struct str found; /* get: what was there */
 };
@@ -24,8 +27,19 @@ static void walk_free(void *state)
 {
 	struct walk *w = state;
 
+	w->m->walks_bytes -= w->found.len;
 	str_clear(&w->found);
 	free(w);
+}
+
+/* One value may be asked for again and again in one request. false: it is too much. */
+static bool walk_add(struct walk *w, struct slice value)
+{
+	if (w->found.len + value.len > ANSWER_MAX || w->m->walks_bytes + value.len > ANSWERS_MAX)
+		return false;
+	str_add_slice(&w->found, value);
+	w->m->walks_bytes += value.len;
+	return true;
 }
 
 static void key_of(struct str *key, const struct xml_node *n)
@@ -113,14 +127,19 @@ static void get_go(struct inbound *in, struct data_answer *a)
 	struct msg_db_data found = {0};
 	struct xml_node *tree, *again;
 	const struct xml_node *n = element(in, w->next, &tree), *next;
+	struct str empty = STR_INIT;
 	enum err e = a->status;
 
 	if (e == ERR_OK)
 		e = msg_db_data_get(a->body, &found);
-	if (e == ERR_OK)
-		str_add_slice(&w->found, found.value);
-	else if (e == ERR_NOTFOUND && n)
-		add_empty(&w->found, n);
+	if (e == ERR_NOTFOUND && n) {
+		add_empty(&empty, n);
+		found.value = str_slice(&empty);
+		e = ERR_OK;
+	}
+	if (e == ERR_OK && !walk_add(w, found.value))
+		e = ERR_AGAIN;
+	str_clear(&empty);
 	xml_tree_free(&tree);
 	if (e != ERR_OK && e != ERR_NOTFOUND) {
 		data_refuse(in, e);
@@ -136,10 +155,11 @@ static void get_go(struct inbound *in, struct data_answer *a)
 	xml_tree_free(&again);
 }
 
-static struct walk *walk_new(void)
+static struct walk *walk_new(struct session_manager *m)
 {
 	struct walk *w = xcalloc(1, sizeof(*w));
 
+	w->m = m;
 	str_init(&w->found);
 	return w;
 }
@@ -147,7 +167,7 @@ static struct walk *walk_new(void)
 void private_data_get(struct inbound *in, const struct xml_node *payload)
 {
 	if (!refused(in, payload))
-		get_one(in, payload->first, walk_new());
+		get_one(in, payload->first, walk_new(in->m));
 }
 
 static bool is_empty(const struct xml_node *n)
@@ -199,7 +219,7 @@ static void set_go(struct inbound *in, struct data_answer *a)
 void private_data_set(struct inbound *in, const struct xml_node *payload)
 {
 	if (!refused(in, payload))
-		set_one(in, payload->first, walk_new());
+		set_one(in, payload->first, walk_new(in->m));
 }
 
 void private_data_other(struct inbound *in, const struct xml_node *payload)

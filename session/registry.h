@@ -16,19 +16,23 @@
 #include "base/str.h"
 #include "session/contacts.h"
 
+struct archive_owner;
 struct blocking_wait;
 struct session_manager;
 struct session_stanza;
 
 struct user {
-	struct list sessions; /* struct session.link, in the order of binding */
-	struct list lost;     /* the same, those of which only the presence is left: see lost.h */
-	unsigned int count;   /* of sessions */
-	unsigned int carbons; /* of those that want copies (XEP-0280) */
-	unsigned int refs;    /* all of them, and those taken out but not yet freed */
+	struct list sessions;  /* struct session.link, in the order of binding */
+	struct list lost;      /* the same, those of which only the presence is left: see lost.h */
+	unsigned int count;    /* of sessions */
+	unsigned int carbons;  /* of those that want copies (XEP-0280) */
+	unsigned int requests; /* of his that wait for the datastore (data_job.h) */
+	unsigned int refs;     /* all of them, and those taken out but not yet freed */
 	struct slice bare;
 	struct contacts contacts;
-	struct blocking_wait *wait; /* what needs to know whom he has blocked; not owned */
+	struct blocking_wait *wait;	     /* what needs to know whom he has blocked; not owned */
+	struct archive_owner *archive_owner; /* archive_prefs.h; not owned */
+	uint64_t archive_forgotten;	     /* it is valid while this is archive_memory's */
 	char text[];
 };
 
@@ -56,6 +60,7 @@ struct session {
 	struct str targets;    /* directed presence (RFC 6121 4.6): packed STRs, ntargets of them */
 	uint64_t came_n, said_n;    /* numbers of the presence by which it became available, and of
 				     * the newest broadcast; 0 = unknown */
+	uint64_t came_at, said_at;  /* their moments (session_manager.moment) */
 	struct presence_left *left; /* said_n is unavailable; else NULL */
 	uint16_t ntargets;
 	int8_t priority;

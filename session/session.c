@@ -371,6 +371,8 @@ enum err session_announce(struct session_manager *m, uint64_t sid, struct slice 
 			 "event=session-blob-unread jid=%s error=%s hint=\"the client is "
 			 "seen again at its next presence\"",
 			 log_quote(full), err_name(e));
+	if (s->said_at > m->moment)
+		m->moment = s->said_at;
 	log_session(s, "session-announced", "");
 	lost_announced(m, s, blob, now);
 	detached_announced(m, s, now);
@@ -517,7 +519,7 @@ void session_copies(struct session_manager *m, uint64_t sid, struct slice from,
 		if (delivered || !is_blocked(&in))
 			carbons_sent(&in);
 		if (delivered)
-			archive_message(&in, true);
+			archive_message(&in, registry_user(m, in.s.to), true);
 		if (delivered)
 			carbons_received(&in, registry_user(m, in.s.to), false);
 	}

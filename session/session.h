@@ -45,6 +45,15 @@ struct session_host {
 	void (*answer)(void *ctx, struct custody_entry *e, uint64_t sid,
 		       const struct session_stanza *s);
 
+	/* For no stanza: tells sid that session `of` is unavailable. Its origin is derived from
+	 * `of` alone: a host that dies before `of`'s owner knows that this was done is asked to do
+	 * it again after its start. May be NULL: then by answer(). */
+	void (*left)(void *ctx, uint64_t of, uint64_t sid, const struct session_stanza *s);
+
+	/* How many bytes of answers sid's queue takes now; as much again is for what others send.
+	 * What does not fit is dropped: who makes much asks before. May be NULL: any. */
+	size_t (*room)(void *ctx, uint64_t sid);
+
 	/* A copy of e, or of the error that answers it, for somebody who only looks on (XEP-0280).
 	 * e is not settled before it, but it says nothing about how e is settled; undelivered it
 	 * is dropped. Its origin is derived from e's alone: nothing happens if sid was given one
@@ -54,7 +63,7 @@ struct session_host {
 	void (*copy)(void *ctx, struct custody_entry *e, uint64_t sid,
 		     const struct session_stanza *s, bool instead);
 
-	/* Has the client of sid had such a copy of e, or is one on its way to it? May be NULL: no. */
+	/* Has the client of sid had such a copy of e, or will it? May be NULL: no. */
 	bool (*had_copy)(void *ctx, const struct custody_entry *e, uint64_t sid);
 
 	/* How e is to be counted if nothing was delivered from it (enum settled): the books of P1.
@@ -143,11 +152,12 @@ struct session_config {
 	unsigned int presence_grace_s;	/* 0 = a detached session is unavailable at once */
 	unsigned int reconnect_grace_s; /* 0 = a lost session is over at once */
 	unsigned int waiting_requests;	/* to the datastore, besides rosters; 0 = 1000 */
-	const char *archive_default;	/* "always", "never", "roster"; NULL = no archives (XEP-0313) */
-	size_t archive_queue_bytes;	/* waiting for the datastore */
-	unsigned int archive_page_max;	/* messages of one query */
-	bool last_activity;		/* when users left is kept (XEP-0012) */
-	bool change_password;		/* may users do that (XEP-0077) */
+	const char
+		*archive_default;   /* "always", "never", "roster"; NULL = no archives (XEP-0313) */
+	size_t archive_queue_bytes; /* waiting for the datastore */
+	unsigned int archive_page_max; /* messages of one query */
+	bool last_activity;	       /* when users left is kept (XEP-0012) */
+	bool change_password;	       /* may users do that (XEP-0077) */
 	bool remove_account;
 	const char *const *addresses[SESSION_ADDRESSES]; /* URIs, NULL-terminated; NULL = none */
 };
@@ -267,8 +277,9 @@ struct slice session_jid(const struct session_manager *m, uint64_t sid); /* full
 bool session_is_local(const struct session_manager *m, struct slice domain);
 size_t session_count(const struct session_manager *m);
 
-/* Are kept messages still being put on queues? After a start the host must not forget what
- * receivers already had before this is over: the messages come under their old origins. */
+/* Are kept messages still being put on queues, or is the end of sessions still to be told? After a
+ * start the host must not forget what receivers already had before this is over: these come under
+ * their old origins. */
 bool session_catching_up(const struct session_manager *m);
 
 /* `xmpp sessions [JID]`: one JSON object a line. jid: full, bare, or empty = all. state is "live"

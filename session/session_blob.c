@@ -38,6 +38,8 @@ static void put_numbers(struct str *out, const struct session *s)
 		return;
 	codec_put_u64(out, s->came_n);
 	codec_put_u64(out, s->said_n);
+	codec_put_u64(out, s->came_at);
+	codec_put_u64(out, s->said_at);
 	codec_put_u8(out, s->left ? 1 + s->left->shown : 0);
 	if (!s->left)
 		return;
@@ -110,7 +112,7 @@ struct session_parts {
 	struct session_left own, before;
 	uint8_t follows_blocked;
 	struct slice blocked;
-	uint64_t came_n, said_n;
+	uint64_t came_n, said_n, came_at, said_at;
 	uint8_t left; /* 1 = it has said unavailable, 2 = and was seen until then */
 	uint16_t ntargets;
 	struct slice targets;
@@ -132,6 +134,7 @@ static bool get_numbers(struct slice *blob, struct session_parts *b)
 	if (blob->len == 0)
 		return true;
 	if (!codec_get_u64(blob, &b->came_n) || !codec_get_u64(blob, &b->said_n) ||
+	    !codec_get_u64(blob, &b->came_at) || !codec_get_u64(blob, &b->said_at) ||
 	    !codec_get_u8(blob, &b->left))
 		return false;
 	return !b->left ||
@@ -200,6 +203,8 @@ enum err session_blob_restore(struct session *s, struct slice blob)
 	s->ntargets = b.own.ntargets;
 	s->came_n = b.came_n;
 	s->said_n = b.said_n;
+	s->came_at = b.came_at;
+	s->said_at = b.said_at;
 	if (b.left)
 		registry_set_left(s, b.left > 1, b.ntargets, b.targets);
 	restore_blocked(s, &b);

@@ -82,7 +82,7 @@ static void finish(struct checker *c)
 static void run_over(struct run *r, const char *cause)
 {
 	struct checker *c = r->checker;
-	char text[16384];
+	char text[65536]; /* what a pipe holds */
 	ssize_t n = r->out >= 0 ? read(r->out, text, sizeof(text) - 1) : 0;
 
 	text[n > 0 ? n : 0] = '\0';

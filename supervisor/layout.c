@@ -21,14 +21,14 @@ static const struct {
 	const char *owner;
 	mode_t mode;
 } folders[] = {
-	{".", "group", 0750},	     /* passage for services */
-	{"conf", "group", 0750},     /* read by all of them */
-	{"pki", "group", 0750},	     /* keys in it are root's, passed as descriptors */
-	{"log", "", 0700},	     /* written by the supervisor only */
-	{"run", "group", 0750},	     /* run/service.sock */
-	{"run/log", "", 0700},	     /* FIFOs, opened before rights are dropped */
-	{"run/bus", "router", 0750}, /* the router binds, members of the group connect */
-	{"run/metrics", "group", 01770}, /* each service binds its own socket there */
+	{".", "group", 0750},		 /* passage for services */
+	{"conf", "group", 0750},	 /* read by all of them */
+	{"pki", "group", 0750},		 /* keys in it are root's, passed as descriptors */
+	{"log", "", 0700},		 /* written by the supervisor only */
+	{"run", "group", 0750},		 /* run/service.sock */
+	{"run/log", "", 0700},		 /* FIFOs, opened before rights are dropped */
+	{"run/bus", "router", 0750},	 /* the router binds, members of the group connect */
+	{"run/metrics", "group", 03770}, /* each binds its own socket, which the group may use */
 	{"data", "datastore", 0700},
 };
 

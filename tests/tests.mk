@@ -1,5 +1,6 @@
 # Tests: every tests/unit/**/test_*.c and tests/process|e2e/test_*.c is one cmocka program; every
-# executable tests/process|e2e|hostile/test_*.py|sh is one too. tests/run runs them all and sums up.
+# executable tests/process|e2e|hostile|matrix/test_*.py|sh is one too. tests/run runs them all and
+# sums up.
 TEST_SOURCES := $(sort $(shell find tests/unit tests/process tests/e2e -name 'test_*.c'))
 TEST_BINS    := $(TEST_SOURCES:%.c=$(B)/%)
 # What a unit test links follows its folder; every other test links everything.
@@ -31,7 +32,8 @@ tests: programs $(TEST_PROGRAMS:%=$(B)/bin/%) $(TEST_BINS)
 check: deps
 	@$(MAKE) --no-print-directory tests
 	@BIN=$(abspath $(B)/bin) V=$(V) tests/run $(TEST_BINS) $(sort $(wildcard tests/process/test_*.py \
-		tests/process/test_*.sh tests/e2e/test_*.py tests/e2e/test_*.sh tests/hostile/test_*.py))
+		tests/process/test_*.sh tests/e2e/test_*.py tests/e2e/test_*.sh tests/hostile/test_*.py \
+		tests/matrix/test_*.py))
 
 # libFuzzer: tests/fuzz/fuzz_*.c with clang; `make fuzz SECONDS=60` runs each on its corpus.
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)

@@ -294,8 +294,8 @@ bool codec_may_receive(uint16_t type, unsigned int roles)
 
 bool codec_is_lazy(uint16_t type)
 {
-	return type == MSG_HELD || type == MSG_SETTLED || type == MSG_DELIVERED ||
-	       type == MSG_FORGET || type == MSG_PONG;
+	return type == MSG_HELD || type == MSG_SETTLED || type == MSG_SETTLED_RUN ||
+	       type == MSG_DELIVERED || type == MSG_FORGET || type == MSG_PONG;
 }
 
 unsigned int codec_role(struct slice service)

@@ -62,11 +62,11 @@ bool db_offline_get(struct slice *in, struct db_offline *o);
 
 /* What DB_DATA_* records keep for a user. The numbers stand in the database. */
 enum db_data_kind {
-	DB_DATA_VCARD = 1,	 /* XEP-0054; key "" */
-	DB_DATA_PRIVATE = 2,	 /* XEP-0049; key = "namespace name" of the element */
-	DB_DATA_LAST = 3,	 /* XEP-0012: the last status of a user who left; key "" */
+	DB_DATA_VCARD = 1,	   /* XEP-0054; key "" */
+	DB_DATA_PRIVATE = 2,	   /* XEP-0049; key = "namespace name" of the element */
+	DB_DATA_LAST = 3,	   /* XEP-0012: the last status of a user who left; key "" */
 	DB_DATA_ARCHIVE_PREFS = 4, /* XEP-0313 6; key "" */
-	DB_DATA_ACCOUNT = 5,	 /* what an account was registered with (XEP-0077); key = field */
+	DB_DATA_ACCOUNT = 5,	   /* what an account was registered with (XEP-0077); key = field */
 };
 
 /* One change of the shelf (CUSTODY 13). op: SHELF_PUT takes body; SHELF_DEL deletes the rows of

@@ -251,26 +251,47 @@ void hold_release_after(struct hold_session *s, uint64_t n)
 	hold_wait_check(s);
 }
 
-static void on_settled(struct hold *h, struct slice body)
+/* Some of them may have been told before. */
+static void settle_run(struct hold *h, struct msg_settled_run *m)
 {
 	struct hold_session *s;
-	struct msg_settled m;
-	size_t len;
+	size_t count;
 
-	if (msg_settled_get(body, &m) != ERR_OK || !(s = map64_find(&h->by_sid, m.sid)))
-		return;
-	len = hold_out_settle(&s->out, m.n);
-	if (len == 0)
-		return;
-	s->out_bytes -= len;
-	h->total -= len;
-	h->books.held--;
-	h->books.settled[m.how < HOLD_BOOKS_HOW ? m.how : 0]++;
-	if (s->stream && h->events->on_settled)
-		h->events->on_settled(s->stream, m.n, m.how);
-	/* The stream may have ended the session in that call. */
-	if ((s = map64_find(&h->by_sid, m.sid)))
+	while ((s = map64_find(&h->by_sid, m->sid))) {
+		size_t bytes = 0;
+
+		count = hold_out_settle(&s->out, &m->first, m->last, &bytes);
+		if (count == 0)
+			break;
+		s->out_bytes -= bytes;
+		h->total -= bytes;
+		h->books.held -= count;
+		h->books.settled[m->how < HOLD_BOOKS_HOW ? m->how : 0] += count;
+		m->first += count;
+		/* The stream may end the session in this call. */
+		if (s->stream && h->events->on_settled)
+			h->events->on_settled(s->stream, m->first - count, m->first - 1, m->how);
+		else
+			hold_free_if_done(s);
+	}
+	if (s)
 		hold_free_if_done(s);
+}
+
+static void on_settled(struct hold *h, struct slice body)
+{
+	struct msg_settled m;
+
+	if (msg_settled_get(body, &m) == ERR_OK)
+		settle_run(h, &(struct msg_settled_run){m.sid, m.n, m.n, m.how});
+}
+
+static void on_settled_run(struct hold *h, struct slice body)
+{
+	struct msg_settled_run m;
+
+	if (msg_settled_run_get(body, &m) == ERR_OK)
+		settle_run(h, &m);
 }
 
 static void on_held(struct hold *h, struct slice body)
@@ -353,6 +374,9 @@ bool hold_record(struct hold *h, uint16_t type, struct slice body)
 		return true;
 	case MSG_SETTLED:
 		on_settled(h, body);
+		return true;
+	case MSG_SETTLED_RUN:
+		on_settled_run(h, body);
 		return true;
 	case MSG_HELD:
 		on_held(h, body);

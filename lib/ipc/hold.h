@@ -4,8 +4,8 @@
  * For each session: the stanzas accepted from its stream and not yet settled (encoded, sent again
  * to a new router), the origins of stanzas delivered to the stream and not yet forgotten (so that
  * a repeat is recognised), the session blob. The same for clients, components and echo services:
- * they only differ in their streams. Handles the records HELD SETTLED DELIVER FORGET BLOB ENABLED
- * DETACH RELEASED TRY.
+ * they only differ in their streams. Handles the records HELD SETTLED SETTLED_RUN DELIVER FORGET
+ * BLOB ENABLED DETACH RELEASED TRY.
  *
  * Poison (CUSTODY 11). A stanza counts the router boots that died while they may have been handling
  * it: those it was sent to and that had not reported it as HELD. With the second it is a suspect:
@@ -70,8 +70,9 @@ struct hold_events {
 	void (*on_deliver)(void *stream, const struct msg_deliver *m);
 	/* The router holds everything up to n: <a h='n'/> may say so (XEP-0198). May be NULL. */
 	void (*on_held)(void *stream, uint64_t n);
-	/* Stanza n is settled: unsettled bytes went down, a paused stream may read again. */
-	void (*on_settled)(void *stream, uint64_t n, uint8_t how);
+	/* Stanzas first .. last are settled: unsettled bytes went down, a paused stream may read
+	 * again. */
+	void (*on_settled)(void *stream, uint64_t first, uint64_t last, uint8_t how);
 	/* XEP-0198 is on: what is delivered from now on is counted. id is empty when the session
 	 * cannot be resumed; max_s = how long it can. May be NULL where nobody enables it. */
 	void (*on_enabled)(void *stream, struct slice id, uint32_t max_s);

@@ -92,23 +92,29 @@ static void hold_out_rest(struct hold_out *o)
 	o->cap = 0;
 }
 
-size_t hold_out_settle(struct hold_out *o, uint64_t n)
+size_t hold_out_settle(struct hold_out *o, uint64_t *first, uint64_t last, size_t *bytes)
 {
-	struct blob **slot;
-	size_t len;
+	uint64_t n;
 
-	if (n < o->base || n >= o->next)
-		return 0;
-	slot = &o->slots[n & (o->cap - 1)];
-	if (!*slot)
-		return 0;
-	len = (*slot)->len;
-	blob_unref(slot);
+	if (*first < o->base)
+		*first = o->base;
+	if (last >= o->next)
+		last = o->next - 1;
+	while (*first <= last && !o->slots[*first & (o->cap - 1)])
+		++*first;
+	for (n = *first; n <= last; n++) {
+		struct blob **slot = &o->slots[n & (o->cap - 1)];
+
+		if (!*slot)
+			break;
+		*bytes += (*slot)->len;
+		blob_unref(slot);
+	}
 	while (o->base < o->next && !o->slots[o->base & (o->cap - 1)])
 		o->base++;
 	if (o->base == o->next && o->cap > 16)
 		hold_out_rest(o);
-	return len;
+	return (size_t)(n - *first);
 }
 
 bool hold_out_empty(const struct hold_out *o)

@@ -31,7 +31,9 @@ size_t hold_out_drop_after(struct hold_out *o, uint64_t n, size_t *bytes);
 void hold_out_skip_to(struct hold_out *o, uint64_t next);
 uint64_t hold_out_next(const struct hold_out *o); /* the n that the next one will get */
 void hold_out_add_take(struct hold_out *o, struct blob *b);
-size_t hold_out_settle(struct hold_out *o, uint64_t n); /* its length; 0 when it was not there */
+/* Settles the first unbroken row of unsettled ones among *first .. last (any numbers). Returns how
+ * many they were, 0 = none: they begin at *first. *bytes grows by their length. */
+size_t hold_out_settle(struct hold_out *o, uint64_t *first, uint64_t last, size_t *bytes);
 bool hold_out_empty(const struct hold_out *o);
 /* The next unsettled one after *n (start with 0): *n and *b are set; false at the end. */
 bool hold_out_each(const struct hold_out *o, uint64_t *n, struct blob **b);

@@ -21,7 +21,7 @@
 #define ASKERS_MAX  8
 #define REQUEST_MAX 4096
 #define PATIENCE_MS 5000
-#define BACKLOG	    16
+#define BACKLOG	    128
 
 /* One connection: a request is read to its empty line, answered, and that was it. */
 struct asker {

@@ -124,6 +124,18 @@ static enum framer_result tag_done(struct framer *f, bool empty)
 	return f->depth == 1 ? FRAMER_ELEMENT : FRAMER_MORE;
 }
 
+/* Is one of the eight bytes at p either of the two? May say so when none is. */
+static bool has_one_of(const char *p, char a, char b)
+{
+	const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
+	uint64_t w, x, y;
+
+	memcpy(&w, p, sizeof(w));
+	x = w ^ ones * (unsigned char)a;
+	y = w ^ ones * (unsigned char)b;
+	return ((((x - ones) & ~x) | ((y - ones) & ~y)) & highs) != 0;
+}
+
 /* "<" may not stand in a value: without this check, a forgotten quote would be noticed only when
  * the limit is reached. Values are short: a loop over the bytes is faster than memchr. */
 static enum framer_result in_value(struct framer *f, struct cursor *at)
@@ -131,6 +143,8 @@ static enum framer_result in_value(struct framer *f, struct cursor *at)
 	const char *p = at->p;
 	const char quote = (char)f->quote;
 
+	while (at->end - p >= 8 && !has_one_of(p, quote, '<'))
+		p += 8;
 	while (p < at->end && *p != quote && *p != '<')
 		p++;
 	at->p = p;
@@ -144,10 +158,16 @@ static enum framer_result in_value(struct framer *f, struct cursor *at)
 static enum framer_result in_tag(struct framer *f, struct cursor *at)
 {
 	while (at->p < at->end) {
-		char c = *at->p++;
+		const char *p = at->p;
+		char c = *p;
 
-		if (c > '>' || c == ' ' || c == '=') /* by far the most */
-			continue;
+		while ((c > '>' || c == ' ' || c == '=') && ++p < at->end) /* by far the most */
+			c = *p;
+		if (p == at->end) {
+			at->p = p;
+			return FRAMER_MORE;
+		}
+		at->p = p + 1;
 		if (c == '>')
 			return tag_done(f, false);
 		if (c == '\'' || c == '"') {

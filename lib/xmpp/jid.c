@@ -297,26 +297,27 @@ struct slice jid_text_bare(struct slice text)
 	return p ? slice_of(text.data, (size_t)(p - text.data)) : text;
 }
 
+/* Each looks for no more than it needs: they are called several times for a stanza. */
 struct slice jid_text_domain(struct slice text)
 {
-	struct slice local, domain, resource;
+	struct slice bare = jid_text_bare(text);
+	const char *p = bare.len ? memchr(bare.data, '@', bare.len) : NULL;
 
-	split(text, &local, &domain, &resource);
-	return domain;
+	return p ? slice_of(p + 1, bare.len - (size_t)(p - bare.data) - 1) : bare;
 }
 
 struct slice jid_text_local(struct slice text)
 {
-	struct slice local, domain, resource;
+	/* "@" may stand in a resource, but "/" in no local part. */
+	const char *p = text.len ? memchr(text.data, '@', text.len) : NULL;
+	size_t len = p ? (size_t)(p - text.data) : 0;
 
-	split(text, &local, &domain, &resource);
-	return local;
+	return p && !memchr(text.data, '/', len) ? slice_of(text.data, len) : SLICE_NONE;
 }
 
 struct slice jid_text_resource(struct slice text)
 {
-	struct slice local, domain, resource;
+	const char *p = text.len ? memchr(text.data, '/', text.len) : NULL;
 
-	split(text, &local, &domain, &resource);
-	return resource;
+	return p ? slice_of(p + 1, text.len - (size_t)(p - text.data) - 1) : SLICE_NONE;
 }

@@ -14,8 +14,20 @@
 #define ID_MAX	 1023 /* a record's id has 16 bits of length; nobody needs even this */
 #define LANG_MAX 63
 
+/* Whom stanzas went to lately, by a hash of what was written: most go where another has gone. */
+#define KNOWN	  64
+#define KNOWN_MAX 255 /* longer ones are not kept */
+
+struct known {
+	char *text; /* as written; NULL = none */
+	size_t len;
+	struct jid jid;
+};
+
 struct xml_in {
 	struct xml_push *push;
+	struct known known[KNOWN];
+	struct jid to;	  /* one that is not kept, until the next stanza */
 	struct str text;  /* decoded values that results point to */
 	struct str index; /* packed children */
 	struct str inner; /* a re-serialised inside */
@@ -32,7 +44,8 @@ struct xml_in *xml_in_new(void)
 {
 	struct xml_in *x = xmalloc(sizeof(*x));
 
-	*x = (struct xml_in){xml_push_new(), STR_INIT, STR_INIT, STR_INIT};
+	*x = (struct xml_in){
+		.push = xml_push_new(), .text = STR_INIT, .index = STR_INIT, .inner = STR_INIT};
 	return x;
 }
 
@@ -43,6 +56,11 @@ void xml_in_free(struct xml_in **xp)
 	if (!x)
 		return;
 	xml_push_free(&x->push);
+	for (int i = 0; i < KNOWN; i++) {
+		free(x->known[i].text);
+		jid_clear(&x->known[i].jid);
+	}
+	jid_clear(&x->to);
 	str_clear(&x->text);
 	str_clear(&x->index);
 	str_clear(&x->inner);
@@ -508,6 +526,47 @@ static bool parse_jid(struct jid *out, const struct span *s, const struct str *t
 	return !s->set || jid_parse(out, span_slice(s, text)) == ERR_OK;
 }
 
+/* What is at its ends and between differs among addresses. */
+static struct known *known_place(struct xml_in *x, struct slice text)
+{
+	uint64_t first = 0, last = 0;
+	size_t n = text.len < 8 ? text.len : 8;
+
+	memcpy(&first, text.data, n);
+	memcpy(&last, text.data + text.len - n, n);
+	first = (first ^ last * 0x9e3779b97f4a7c15ULL ^ text.len) * 0x9e3779b97f4a7c15ULL;
+	return &x->known[first >> 58];
+}
+
+/* *out is the parser's: until the next stanza. */
+static bool parse_to(struct xml_in *x, struct jid *out, const struct span *s)
+{
+	struct slice text = s->set ? span_slice(s, &x->text) : SLICE_NONE;
+	struct known *k;
+
+	if (!s->set)
+		return true;
+	jid_clear(&x->to);
+	if (text.len == 0 || text.len > KNOWN_MAX) {
+		if (jid_parse(&x->to, text) != ERR_OK)
+			return false;
+		*out = x->to;
+		return true;
+	}
+	k = known_place(x, text);
+	if (!k->text || !slice_eq(text, slice_of(k->text, k->len))) {
+		struct jid jid;
+
+		if (jid_parse(&jid, text) != ERR_OK)
+			return false;
+		free(k->text);
+		jid_clear(&k->jid);
+		*k = (struct known){xstrndup(text.data, text.len), text.len, jid};
+	}
+	*out = k->jid;
+	return true;
+}
+
 /* RFC 6120 8.1, 8.2.3; RFC 6121 4.7.1: why this is no stanza that can be handled, NULL if it is. */
 static const char *rule_broken(const struct stanza_scan *s)
 {
@@ -535,7 +594,7 @@ static enum xml_verdict judge(struct stanza_scan *s)
 	struct stanza_in *out = s->out;
 	const struct str *text = &s->x->text;
 
-	if (!parse_jid(&out->to, &s->to, text)) {
+	if (!parse_to(s->x, &out->to, &s->to)) {
 		out->condition = "jid-malformed";
 		out->why = "the to attribute is not a JID";
 	} else if (!parse_jid(&out->from, &s->from, text)) {
@@ -589,7 +648,6 @@ enum xml_verdict xml_in_stanza(struct xml_in *x, struct slice bytes, const char 
 
 void stanza_in_clear(struct stanza_in *s)
 {
-	jid_clear(&s->to);
 	jid_clear(&s->from);
 	*s = (struct stanza_in){0};
 }

@@ -71,7 +71,7 @@ struct stanza_in {
 	uint8_t kind;		/* enum stanza_kind */
 	uint8_t type;		/* enum stanza_type */
 	uint16_t flags;		/* STANZA_* */
-	struct jid to;		/* normalised; JID_NONE when absent; freed by stanza_in_clear() */
+	struct jid to;		/* normalised; JID_NONE when absent; valid like the slices */
 	struct jid from;	/* as the peer claims; JID_NONE when absent */
 	struct slice id;	/* unescaped; at most 1023 bytes */
 	struct slice lang;	/* unescaped; at most 63 bytes */

@@ -63,6 +63,10 @@ def company(rh, name):
     return juliet, contacts
 
 
+def shown(client, who):
+    return [what for jid, what in client.shows if jid == who.jid]
+
+
 def close(*clients):
     for c in clients:
         c.close()
@@ -154,6 +158,49 @@ def unavailable_presence_is_told_once_whenever_the_router_dies(rh):
         for c in (juliet, *contacts):
             c.shows.clear()
     close(juliet, stranger, *contacts)
+
+
+@case
+def the_end_of_a_session_is_told_once_whenever_the_router_dies(rh):
+    first, contacts = company(rh, "ended")
+    for i, moment in enumerate(MOMENTS):
+        juliet = Seer(rh, JULIET, f"ends-{i}")
+        juliet.send("<presence/>")
+        settle(juliet)
+        ping(juliet, first, *contacts)
+        for c in (first, *contacts):
+            expect_once(c, [(juliet.jid, None)])
+        juliet.raw.send(("<presence type='unavailable'/>" if i % 2 else "") + "</stream:stream>")
+        kill_after(rh, moment, first, *contacts)
+        for c in (first, *contacts):
+            expect_once(c, [(juliet.jid, "unavailable")])
+        juliet.raw.close()
+    close(first, *contacts)
+
+
+@case
+def who_comes_while_a_presence_waits_for_somebody_is_shown_it_once(rh):
+    juliet, contacts = company(rh, "waits")
+    away = contacts[0]
+    away.drop()
+    juliet.send("<presence><show>dnd</show></presence>")
+    for c in contacts[1:]:
+        until(lambda c=c: c.shows, "the presence", juliet, c)
+    late = Seer(rh, CONTACTS[1], "late")
+    late.send("<presence><show>xa</show></presence>")
+    ping(late, juliet)
+    restart_router(rh)
+    ping(juliet, late, *contacts[1:])
+    time.sleep(0.3)
+    ping(juliet, late, *contacts[1:])
+    away.resume()
+    ping(away)
+    for c in contacts:
+        assert shown(c, juliet) == ["dnd"], (c.jid, c.shows)
+    assert shown(late, juliet) == ["dnd"] and shown(juliet, late) == ["xa"], \
+        (late.shows, juliet.shows)
+    settle(juliet, late, *contacts)
+    close(juliet, late, *contacts)
 
 
 @case

@@ -1,8 +1,8 @@
 """
 adapter - the line protocol between test_matrix.py and a client library (README.md has it whole).
 
-One JSON object a line: commands come on stdin, events go to stdout. A library's program derives from
-Adapter and has one coroutine do_COMMAND for each command; at the end of stdin it logs out and ends.
+One JSON object a line: commands come on stdin, events go to stdout. A library's program derives
+from Adapter and has one coroutine do_COMMAND for each command; at the end of stdin it logs out.
 """
 import asyncio
 import json

@@ -3,7 +3,7 @@
 profanity_client - profanity behind the line protocol of adapter.py: a user's keys, sent by tmux.
 
 What it took is told by profanity_plugin.py; a message is an event only when profanity shows it or
-keeps it in its history, a contact's presence when profanity says so.
+keeps it in its history, a contact's status when profanity has it for the contact.
 """
 import asyncio
 import glob
@@ -67,6 +67,7 @@ class Profanity(Adapter):
     def __init__(self):
         self.asked = {}  # id of an IQ -> the command
         self.shown = []  # texts that it displayed
+        self.contacts = []  # (full JID, status) as it has them
 
     # The terminal.
 
@@ -105,7 +106,7 @@ class Profanity(Adapter):
         self.fifo = os.open(home + "/events", os.O_RDWR | os.O_NONBLOCK)
         self.reading = b""
         asyncio.get_running_loop().add_reader(self.fifo, self.on_fifo)
-        await self.tmux("new-session", "-d", "-x", "160", "-y", "100", "env", "-i",
+        await self.tmux("new-session", "-d", "-x", "200", "-y", "100", "env", "-i",
                         "PATH=" + os.environ["PATH"], "HOME=" + home, "TERM=screen-256color",
                         "LC_ALL=C.UTF-8", f"XDG_CONFIG_HOME={home}/.config",
                         f"XDG_DATA_HOME={home}/.local/share", f"MATRIX_EVENTS={home}/events",
@@ -152,28 +153,29 @@ class Profanity(Adapter):
         asyncio.ensure_future(self.say_message(parsed(text)))
 
     async def say_message(self, stanza):
-        result = stanza.find(f"{MAM}result/{FORWARDED}")
-        if stanza.get("type") == "error":
-            emit("bounced", **{"from": stanza.get("from"), "condition": condition(stanza)})
-        elif result is not None:
-            message = result.find(C + "message")
-            body = message.findtext(C + "body")
-            while body not in await self.screen():
-                await asyncio.sleep(0.05)
-            emit("archived", **{"from": message.get("from"), "body": body,
-                                "stamp": result.find(DELAY) is not None})
-        else:
-            await self.say_chat(stanza)
-
-    async def say_chat(self, stanza):
         carbon = None
         for way in ("sent", "received"):
             copy = stanza.find(f"{CARBONS}{way}/{FORWARDED}/{C}message")
             if copy is not None:
                 stanza, carbon = copy, way
+        found = stanza.find(f"{MAM}result/{FORWARDED}")
+        if stanza.get("type") == "error":
+            emit("bounced", **{"from": stanza.get("from"), "condition": condition(stanza)})
+        elif found is not None:
+            await self.say_archived(found)
+        elif stanza.find(C + "body") is not None:
+            await self.say_chat(stanza, carbon)
+
+    async def say_archived(self, found):
+        message = found.find(C + "message")
+        body = message.findtext(C + "body")
+        while body not in await self.screen():
+            await asyncio.sleep(0.05)
+        emit("archived", **{"from": message.get("from"), "body": body,
+                            "stamp": found.find(DELAY) is not None})
+
+    async def say_chat(self, stanza, carbon):
         body = stanza.findtext(C + "body")
-        if not body:
-            return
         while body not in self.shown and not self.is_kept(body):
             await asyncio.sleep(0.02)
         emit("message", **{"from": stanza.get("from"), "to": stanza.get("to"), "body": body,
@@ -191,16 +193,18 @@ class Profanity(Adapter):
             db.close()
 
     def on_presence(self, text):
-        stanza = parsed(text)
-        kind = stanza.get("type", "available")
-        if kind not in ("available", "unavailable"):
-            emit("presence", **{"from": stanza.get("from"), "type": kind, "show": "",
-                                "status": ""})
+        asyncio.ensure_future(self.say_presence(parsed(text)))
 
-    def on_contact(self, jid, resource, presence, status):
-        kind = "unavailable" if presence == "unavailable" else "available"
-        emit("presence", **{"from": f"{jid}/{resource}", "type": kind, "status": status or "",
-                            "show": "" if presence in ("online", "unavailable") else presence})
+    async def say_presence(self, stanza):
+        status = stanza.findtext(C + "status") or ""
+        while status and (stanza.get("from"), status) not in self.contacts:
+            await asyncio.sleep(0.02)
+        emit("presence", **{"from": stanza.get("from"), "status": status,
+                            "type": stanza.get("type", "available"),
+                            "show": stanza.findtext(C + "show") or ""})
+
+    def on_contact(self, jid, resource, _presence, status):
+        self.contacts.append((f"{jid}/{resource}", status))
 
     def on_sent(self, text):
         stanza = parsed(text)
@@ -259,8 +263,7 @@ class Profanity(Adapter):
 
     async def do_archive(self, **args):
         await self.type("/mam on")
-        await self.type("/close all")  # it asks when a window is opened
-        await self.type("/msg " + args["with"])
+        await self.type("/msg " + args["with"])  # it asks when a window is opened
 
     async def do_sync(self):
         await self.type("/ping")

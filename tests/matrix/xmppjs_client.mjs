@@ -1,8 +1,9 @@
 // xmppjs_client - npm's @xmpp/client behind the line protocol of adapter.py.
 //
-// The library does streams, TLS, SASL, stream management and IQs; it has nothing for rosters, presence,
-// carbons, blocking or archives: those stanzas are written here with its xml(). MATRIX_NPM is the folder
-// whose node_modules/ holds it; NODE_EXTRA_CA_CERTS, read by node itself, names the CA.
+// The library does streams, TLS, SASL, stream management and IQs; it has nothing for rosters,
+// presence, carbons, blocking or archives: those stanzas are written here with its xml().
+// MATRIX_NPM is the folder whose node_modules/ holds it; NODE_EXTRA_CA_CERTS, read by node itself,
+// names the CA.
 import { webcrypto } from "node:crypto";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
@@ -19,6 +20,7 @@ const NS = {
   forward: "urn:xmpp:forward:0",
   mam: "urn:xmpp:mam:2",
   rsm: "http://jabber.org/protocol/rsm",
+  sm: "urn:xmpp:sm:3",
   stanzas: "urn:ietf:params:xml:ns:xmpp-stanzas",
 };
 let xmpp;
@@ -74,6 +76,17 @@ function onRoster(query) {
   }
 }
 
+// The library counts for XEP-0198 what reaches the end of its middleware, where answers to its own
+// IQs and pushes never come; its <a/> would say that it has not got the last messages.
+function countAll() {
+  const kinds = ["message", "presence", "iq"];
+  let handled = 0;
+  xmpp.on("element", (element) => {
+    if (element.is("enabled", NS.sm)) handled = 0;
+    else if (kinds.includes(element.name)) xmpp.streamManagement.inbound = ++handled;
+  });
+}
+
 function ask(type, child, to) {
   return xmpp.iqCaller.request(xml("iq", { type, ...(to && { to }) }, child));
 }
@@ -90,6 +103,7 @@ const commands = {
     xmpp = client({ service, domain, username, password, resource });
     xmpp.reconnect.stop();
     xmpp.on("stanza", onStanza);
+    countAll();
     xmpp.on("error", (e) => emit("refused", { why: String(e.message || e) }));
     xmpp.iqCallee.set("jabber:iq:roster", "query", ({ element }) => {
       onRoster(element);

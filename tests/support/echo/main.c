@@ -79,16 +79,16 @@ static void send_more(struct echo *e)
 	}
 }
 
-static void on_settled(void *stream, uint64_t n, uint8_t how)
+static void on_settled(void *stream, uint64_t first, uint64_t last, uint8_t how)
 {
 	struct echo *e = stream;
-	uint64_t number = e->first + n - 1;
 
 	if (e->mode != 's')
 		return;
-	e->settled[number - e->first] = true;
+	for (uint64_t n = first; n <= last; n++)
+		e->settled[n - 1] = true;
 	if (how != SETTLED_DELIVERED)
-		e->journal->bounced++;
+		e->journal->bounced += last - first + 1;
 	while (e->journal->last < e->next - 1 && e->settled[e->journal->last + 1 - e->first])
 		e->journal->last++;
 	send_more(e);

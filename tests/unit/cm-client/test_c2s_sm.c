@@ -251,7 +251,7 @@ static void who_cannot_resume_may_bind(void **state)
 	      FAILED("item-not-found",
 		     "gone") "= bindable\n"
 			     "  bind []\n= binding\n"
-			     "  <iq type='result' id='b1' from='localhost' to='juliet@localhost/x'>"
+			     "  <iq type='result' id='b1' to='juliet@localhost/x'>"
 			     "<bind 'bind'><jid>juliet@localhost/x</jid></bind></iq>\n= bound\n",
 	      TO_BINDABLE, SM("resume previd='id1' h='7'"), "resume-refused:item-not-found:gone",
 	      BIND(""), "bound:juliet@localhost/x");

@@ -36,7 +36,7 @@ static void a_client_goes_all_the_way_by_starttls(void **state)
 			 "<sm 'urn:xmpp:sm:3'/><ver 'urn:xmpp:features:rosterver'/>"
 			 "<sub 'urn:xmpp:features:pre-approval'/></stream:features>\n= bindable\n"
 			 "  bind [x]\n= binding\n"
-			 "  <iq type='result' id='b1' from='localhost' to='juliet@localhost/x'>"
+			 "  <iq type='result' id='b1' to='juliet@localhost/x'>"
 			 "<bind 'bind'><jid>juliet@localhost/x</jid></bind></iq>\n= bound\n"
 			 "  send\n= bound\n"
 			 "  </CLOSE>\n  close closed: the client closed its stream\n= closed\n",
@@ -350,12 +350,12 @@ static void binding_can_be_refused_and_tried_again(void **state)
 		.script = SCRIPT(TO_BINDABLE, BIND("<resource>&#x200e;</resource>"), BIND(""),
 				 "refused:conflict:taken", BIND("<resource>y</resource>"), "late"),
 		.shown = 5,
-		.trace = "  <iq type='error' id='b1' from='localhost'>" IQ_ERROR(
+		.trace = "  <iq type='error' id='b1'>" IQ_ERROR(
 			"bad-request", "modify",
 			"this cannot be a resource (RFC 7622 3.4)") "= bindable\n"
 								    "  bind []\n= binding\n"
-								    "  <iq type='error' id='b1' "
-								    "from='localhost'>" IQ_ERROR(
+								    "  <iq type='error' "
+								    "id='b1'>" IQ_ERROR(
 									    "conflict", "cancel",
 									    "taken") "= bindable\n"
 										     "  bind "
@@ -363,9 +363,7 @@ static void binding_can_be_refused_and_tried_again(void **state)
 										     "binding\n"
 										     "  <iq "
 										     "type='error' "
-										     "id='b1' "
-										     "from='"
-										     "localhost'"
+										     "id='b1'"
 										     ">" IQ_ERROR(
 											     "resou"
 											     "rce-"
@@ -396,11 +394,15 @@ static void a_bound_stream_answers_session_and_refuses_a_second_bind(void **stat
 		.script = SCRIPT(TO_BOUND,
 				 "stanza:<iq type='set' id='s1'><session xmlns='" NS_SESSION
 				 "'/></iq>",
+				 "stanza:<iq type='set' id='s0' to='localhost'>"
+				 "<session xmlns='" NS_SESSION "'/></iq>",
 				 "stanza:<iq type='set' id='b2'><bind xmlns='" NS_BIND "'/></iq>",
 				 "stanza:<iq type='set' id='s2' to='romeo@localhost'>"
 				 "<session xmlns='" NS_SESSION "'/></iq>"),
-		.shown = 3,
-		.trace = "  <iq type='result' id='s1' from='localhost' to='juliet@localhost/x'>"
+		.shown = 4,
+		.trace = "  <iq type='result' id='s1' to='juliet@localhost/x'>"
+			 "</iq>\n= bound\n"
+			 "  <iq type='result' id='s0' from='localhost' to='juliet@localhost/x'>"
 			 "</iq>\n= bound\n"
 			 "  refuse not-allowed: this stream has its resource already\n= bound\n"
 			 "  send\n= bound\n",
@@ -467,8 +469,8 @@ static void every_refusal_is_noted_in_the_same_words(void **state)
 		.script = SCRIPT(TO_BINDABLE, BIND(""), "refused:conflict:taken"),
 		.shown = 1,
 		.trace = "  note bind_refused conflict: taken\n"
-			 "  <iq type='error' id='b1' from='localhost'>" IQ_ERROR(
-				 "conflict", "cancel", "taken") "= bindable\n",
+			 "  <iq type='error' id='b1'>" IQ_ERROR("conflict", "cancel",
+								"taken") "= bindable\n",
 	});
 	run(&(struct scenario){
 		.rules = rules(true, true, 3),

@@ -349,6 +349,33 @@ static void messages_asked_for_by_id_come_in_the_order_of_the_archive(void **sta
 	str_clear(&ids);
 }
 
+/* Neighbours have one group, but may be far from each other. */
+static void ids_that_are_all_over_an_archive_are_too_much_for_one_query(void **state)
+{
+	struct msg_db_archive_query q = query("juliet");
+	struct str ids = STR_INIT;
+
+	(void)state;
+	for (uint64_t i = 0; i < 640; i++)
+		add_mail(&(struct mail){i, "juliet@localhost/x", "romeo@localhost", START + i,
+					false, 11000});
+	for (uint64_t i = 0; i < 640; i += 128)
+		db_archive_id_put(&ids, id_of(i));
+	q.ids = str_slice(&ids);
+	assert_string_equal(ask(q), "0 128 256 384 512");
+	str_reset(&ids);
+	for (uint64_t i = 127; i < 640; i += 128)
+		db_archive_id_put(&ids, id_of(i));
+	q.ids = str_slice(&ids);
+	assert_string_equal(ask(q), "TOOBIG");
+	str_reset(&ids);
+	for (int i = 0; i < 1000; i++)
+		db_archive_id_put(&ids, id_of(127));
+	q.ids = str_slice(&ids);
+	assert_string_equal(ask(q), "127");
+	str_clear(&ids);
+}
+
 static void a_page_is_bounded_by_its_bytes(void **state)
 {
 	struct msg_db_archive_query q = query("juliet");
@@ -665,6 +692,7 @@ int main(void)
 		T(what_limits_a_query),
 		T(messages_asked_for_by_id_come_in_the_order_of_the_archive),
 		T(a_page_is_bounded_by_its_bytes),
+		T(ids_that_are_all_over_an_archive_are_too_much_for_one_query),
 		T(what_was_added_by_a_router_that_died_is_not_added_again),
 		T(owners_have_what_they_want),
 		T(whom_a_user_has_blocked_does_not_reach_his_archive),

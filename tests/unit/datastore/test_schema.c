@@ -1,5 +1,10 @@
 #include "fixture.h"
 
+#include "datastore/accounts.h"
+#include "datastore/offline.h"
+#include "datastore/rosters.h"
+#include "datastore/userdata.h"
+
 static void a_new_file_is_private_complete_and_in_wal_mode(void **state)
 {
 	struct fixture *f = *state;
@@ -86,6 +91,73 @@ static void migrations_run_once_each_and_stand_where_one_failed(void **state)
 	assert_int_equal(version, n + 2);
 	assert_null(db_stmt(d, "SELECT * FROM c"));
 	db_close(&d);
+	str_clear(&why);
+}
+
+/* A file as release 3 of the schema left it. */
+static void fill_3(const struct fixture *f)
+{
+	static const char rows[] =
+		"PRAGMA application_id = 1380467795;"
+		"INSERT INTO accounts(id, domain, user, created, roster_version, roster_items,"
+		" roster_bytes, offline_messages, offline_bytes)"
+		" VALUES(7, 'localhost', 'juliet', 5, 9, 1, 24, 1, 30);"
+		"INSERT INTO scram VALUES(7, 'SHA-1', 4096, x'01', zeroblob(20), zeroblob(20));"
+		"INSERT INTO roster(account, jid, name, subscription, ask, approved, pending_in,"
+		" ngroups, groups) VALUES(7, 'romeo@localhost', 'Romeo', 3, 0, 0, 0, 0, x'');"
+		"INSERT INTO offline(account, origin_sid, origin_n, stamp, bytes, kind, type, "
+		"flags,"
+		" sender, addressee, stanza_id, lang, children, inner)"
+		" VALUES(7, 1, 2, 3, 30, 1, 3, 1, 'a@b/c', 'juliet@localhost', '', '', x'', "
+		"x'41');";
+	struct str why = STR_INIT;
+	struct db *d;
+	int fd = open(f->path, O_CREAT | O_RDWR, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(db_open(&d, f->path, DB_WRITER, &why), ERR_OK);
+	assert_int_equal(schema_migrate(d, schema_steps, 3, &why), ERR_OK);
+	assert_int_equal(sqlite3_exec(db_sqlite(d), rows, 0, 0, 0), SQLITE_OK);
+	db_close(&d);
+	str_clear(&why);
+}
+
+static void what_release_3_kept_is_kept(void **state)
+{
+	static const struct userdata_quota quota = {1000, 1000};
+	struct str out = STR_INIT, changed = STR_INIT, why = STR_INIT;
+	struct db_roster_item item;
+	struct slice list;
+	uint64_t version;
+	uint32_t count;
+	struct db *d;
+	bool more;
+
+	fill_3(*state);
+	d = fixture_open(*state);
+	assert_int_equal(rosters_get(d, S("juliet"), S("localhost"), &out, &count, &version),
+			 ERR_OK);
+	assert_int_equal(version, 9);
+	list = str_slice(&out);
+	assert_true(db_roster_item_get(&list, &item));
+	assert_true(slice_is(item.name, "Romeo") && item.request.len == 0);
+	item.name = S("R");
+	db_roster_item_put(&changed, &item);
+	assert_int_equal(
+		rosters_set(d, S("juliet"), S("localhost"), str_slice(&changed), 5, &version, &why),
+		ERR_OK);
+	str_reset(&out);
+	assert_int_equal(offline_get(d, S("juliet"), S("localhost"), 0, 1000, &out, &count, &more),
+			 ERR_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(userdata_set(d, S("juliet"), S("localhost"), DB_DATA_VCARD, SLICE_NONE,
+				      S("<vCard/>"), 1, &quota, &why),
+			 ERR_OK);
+	assert_int_equal(accounts_del(d, S("juliet"), S("localhost")), ERR_OK);
+	db_close(&d);
+	str_clear(&out);
+	str_clear(&changed);
 	str_clear(&why);
 }
 
@@ -302,6 +374,7 @@ int main(void)
 		WITH_DIR(what_a_killed_first_start_left_is_no_obstacle),
 		WITH_DIR(a_file_that_others_can_read_is_made_private),
 		WITH_DIR(migrations_run_once_each_and_stand_where_one_failed),
+		WITH_DIR(what_release_3_kept_is_kept),
 		WITH_DIR(a_newer_schema_is_refused),
 		WITH_DIR(another_programs_database_is_refused),
 		WITH_DIR(damage_is_refused_with_the_way_out_and_not_a_byte_is_changed),

@@ -2,6 +2,7 @@
 #include "store_rig.h"
 
 #include "datastore/accounts.h"
+#include "datastore/archive.h"
 #include "datastore/userdata.h"
 
 static const struct userdata_quota roomy = {100000, 10000};
@@ -240,6 +241,7 @@ static void no_table_keeps_anything_of_an_account_that_is_removed(void **state)
 	char names[16][64], sql[160];
 	unsigned int n = 0;
 	sqlite3_stmt *st;
+	bool more;
 
 	(void)state;
 	assert_int_equal(sqlite3_prepare_v2(db_sqlite(d),
@@ -258,6 +260,7 @@ static void no_table_keeps_anything_of_an_account_that_is_removed(void **state)
 		assert_true(count_of(sql) > 0);
 	}
 	assert_int_equal(accounts_del(d, S("juliet"), S("localhost")), ERR_OK);
+	assert_int_equal(archive_remove_gone(d, 10, &more), ERR_OK);
 	for (unsigned int i = 0; i < n; i++) {
 		snprintf(sql, sizeof(sql),
 			 "SELECT count(*) FROM %s WHERE account NOT IN (SELECT id FROM accounts)",

@@ -63,8 +63,10 @@ static struct write_op *make(uint64_t n, uint16_t type, const struct str *record
 	op = write_op_new(77, n, requests_find(type), body);
 	op->type = type;
 	op->now_ms = 1000000;
-	op->limits = (struct request_limits){
-		.max_roster_items = 1000, .max_blocked = 5, .ops_keep_ms = 600000, .ops_max_rows = 100000};
+	op->limits = (struct request_limits){.max_roster_items = 1000,
+					     .max_blocked = 5,
+					     .ops_keep_ms = 600000,
+					     .ops_max_rows = 100000};
 	return op;
 }
 

@@ -214,6 +214,46 @@ static void what_is_accepted_is_settled_released_or_held(void **state)
 	rig_end(&r);
 }
 
+/* A stream that is told what is settled. */
+static void tell_settled(void *stream, uint64_t first, uint64_t last, uint8_t how)
+{
+	str_addf(stream, "%d-%d how%d;", (int)first, (int)last, how);
+}
+
+static void a_run_settles_each_of_it_that_is_not_settled_yet(void **state)
+{
+	static const struct hold_events told = {.on_deliver = on_deliver,
+						.on_settled = tell_settled};
+	struct str text = STR_INIT;
+	const struct hold_books *b;
+	struct rig r;
+
+	(void)state;
+	rig_start(&r);
+	hold_free(&r.h);
+	r.h = hold_new(r.link, &told);
+	b = hold_books(r.h);
+	send_many(hold_add(r.h, 7, 1, SESSION_CLIENT, slice_str("a@x/r"), "c", "", &text), 9);
+	settle(&r, 7, 4, SETTLED_STORED);
+	str_reset(&text);
+	RECORD(&r, SETTLED_RUN, settled_run, 7, 2, 6, SETTLED_DELIVERED);
+	assert_string_equal(text.data, "2-3 how1;5-6 how1;");
+	assert_int_equal(b->settled[SETTLED_DELIVERED], 4);
+	assert_int_equal(b->held, 4);
+	str_reset(&text);
+	RECORD(&r, SETTLED_RUN, settled_run, 7, 2, 6, SETTLED_DELIVERED); /* told again */
+	RECORD(&r, SETTLED_RUN, settled_run, 7, 8, 7, SETTLED_DELIVERED); /* of none */
+	RECORD(&r, SETTLED_RUN, settled_run, 8, 1, 9, SETTLED_DELIVERED); /* nobody's */
+	assert_int_equal(text.len, 0);
+	RECORD(&r, SETTLED_RUN, settled_run, 7, 0, UINT64_MAX, SETTLED_BOUNCED);
+	assert_string_equal(text.data, "1-1 how3;7-9 how3;");
+	assert_int_equal(b->held, 0);
+	assert_int_equal(hold_total(r.h), 0);
+	assert_int_equal(hold_books_difference(b), 0);
+	str_clear(&text);
+	rig_end(&r);
+}
+
 static void a_session_that_comes_back_here_releases_what_came_too_late(void **state)
 {
 	struct hold_session *s;
@@ -1018,6 +1058,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_accepted_is_settled_released_or_held),
+		cmocka_unit_test(a_run_settles_each_of_it_that_is_not_settled_yet),
 		cmocka_unit_test(a_session_that_comes_back_here_releases_what_came_too_late),
 		cmocka_unit_test(what_a_third_one_was_given_is_released_though_it_died_of_it),
 		cmocka_unit_test(what_is_delivered_is_unforgotten_until_the_router_lets_go),

@@ -72,6 +72,7 @@ static inline void bed_on_record(void *arg, uint16_t type, struct slice body)
 	struct bed_cm *cm = arg;
 	struct msg_deliver d;
 	struct msg_settled s;
+	struct msg_settled_run run;
 	struct msg_forget f;
 	struct msg_held h;
 	struct msg_enabled en;
@@ -84,6 +85,9 @@ static inline void bed_on_record(void *arg, uint16_t type, struct slice body)
 		bed_deliver_text(cm, &d);
 	else if (type == MSG_SETTLED && msg_settled_get(body, &s) == ERR_OK)
 		str_addf(&cm->text, "SETTLED %d n%d how%d;", (int)s.sid, (int)s.n, s.how);
+	else if (type == MSG_SETTLED_RUN && msg_settled_run_get(body, &run) == ERR_OK)
+		str_addf(&cm->text, "SETTLED %d n%d-%d how%d;", (int)run.sid, (int)run.first,
+			 (int)run.last, run.how);
 	else if (type == MSG_FORGET && msg_forget_get(body, &f) == ERR_OK)
 		str_addf(&cm->text, "FORGET %d q%d;", (int)f.sid, (int)f.q);
 	else if (type == MSG_HELD && msg_held_get(body, &h) == ERR_OK)

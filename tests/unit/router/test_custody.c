@@ -30,6 +30,7 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 	struct bed *b = arg;
 	struct msg_deliver d;
 	struct msg_settled s;
+	struct msg_settled_run run;
 	struct msg_forget f;
 	struct msg_held h;
 	struct msg_resume_have have;
@@ -41,6 +42,9 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 			 SLICE_ARG(d.inner));
 	else if (type == MSG_SETTLED && msg_settled_get(body, &s) == ERR_OK)
 		str_addf(&b->text, "SETTLED %d n%d how%d;", (int)s.sid, (int)s.n, s.how);
+	else if (type == MSG_SETTLED_RUN && msg_settled_run_get(body, &run) == ERR_OK)
+		str_addf(&b->text, "SETTLED %d n%d-%d how%d;", (int)run.sid, (int)run.first,
+			 (int)run.last, run.how);
 	else if (type == MSG_FORGET && msg_forget_get(body, &f) == ERR_OK)
 		str_addf(&b->text, "FORGET %d q%d;", (int)f.sid, (int)f.q);
 	else if (type == MSG_HELD && msg_held_get(body, &h) == ERR_OK)
@@ -187,6 +191,20 @@ static void a_copy_that_fails_is_not_judged_while_another_lives(void **state)
 	assert_string_equal(b->judged.data, "3:a:recipient-unavailable;");
 }
 
+static void what_is_settled_one_after_the_other_is_told_at_once(void **state)
+{
+	struct bed *b = *state;
+
+	for (uint64_t n = 1; n <= 5; n++)
+		send_to(b, n, "a", n == 4 ? 3 : 2, 0);
+	turn(b);
+	custody_delivered(b->c, b->ep[2], 4); /* n = 1, 2, 3, 5 */
+	expect(b, "SETTLED 1 n1-3 how1;SETTLED 1 n5 how1;");
+	custody_delivered(b->c, b->ep[3], 1);
+	expect(b, "SETTLED 1 n4 how1;FORGET 2 q4;");
+	expect(b, "FORGET 3 q1;");
+}
+
 static void what_an_ended_session_did_not_get_is_judged_in_order(void **state)
 {
 	struct bed *b = *state;
@@ -209,7 +227,7 @@ static void a_slow_session_gets_no_more_than_its_flight(void **state)
 	send_to(b, 2, "bbbbbbbbbbbbbbbbbbbb", 2, 0);
 	expect(b, "DELIVER 2 q1 aaaaaaaaaaaaaaaaaaaa;HELD 1 n2;");
 	custody_delivered(b->c, b->ep[2], 1);
-	expect(b, "SETTLED 1 n1 how1;DELIVER 2 q2 bbbbbbbbbbbbbbbbbbbb;");
+	expect(b, "DELIVER 2 q2 bbbbbbbbbbbbbbbbbbbb;SETTLED 1 n1 how1;");
 }
 
 static void what_exceeds_a_queue_is_judged_with_resource_constraint(void **state)
@@ -293,10 +311,10 @@ static void a_domains_queue_waits_for_the_next_session_of_it(void **state)
 	endpoint_attach(b->c, ep, b->peer, 10);
 	assert_ptr_equal(endpoint_find(b->c, 10), ep);
 	assert_null(endpoint_find(b->c, 9));
-	expect(b, "HELD 1 n3;SETTLED 1 n1 how1;DELIVER 10 q1 b;DELIVER 10 q2 c;");
+	expect(b, "HELD 1 n3;DELIVER 10 q1 b;DELIVER 10 q2 c;SETTLED 1 n1 how1;");
 	assert_string_equal(b->judged.data, "");
 	custody_delivered(b->c, ep, 2);
-	expect(b, "SETTLED 1 n2 how1;SETTLED 1 n3 how1;");
+	expect(b, "SETTLED 1 n2-3 how1;");
 	assert_int_equal(custody_books(b->c)->held, 0);
 	link_free(&other);
 }
@@ -310,7 +328,7 @@ static void what_a_session_has_already_is_not_sent_again_after_a_router_start(vo
 	send_to(b, 7, "a", 2, 0);
 	send_to(b, 8, "b", 2, 0);
 	send_to(b, 9, "c", 2, 0);
-	expect(b, "SETTLED 1 n7 how1;DELIVER 2 q3 c;");
+	expect(b, "DELIVER 2 q3 c;SETTLED 1 n7 how1;");
 	custody_delivered(b->c, b->ep[2], 2);
 	expect(b, "SETTLED 1 n8 how1;FORGET 2 q1;");
 	assert_int_equal(custody_books(b->c)->repeats, 2);
@@ -476,7 +494,7 @@ static void what_comes_from_the_store_is_not_delivered_again_for_its_sender(void
 	send_to(b, 7, "a", 2, 0);
 	send_to(b, 8, "b", 3, 0);
 	send_to(b, 9, "c", 2, 0);
-	expect(b, "DELIVER 2 q1 a;SETTLED 1 n7 how2;SETTLED 1 n8 how2;DELIVER 2 q2 c;");
+	expect(b, "DELIVER 2 q1 a;DELIVER 2 q2 c;SETTLED 1 n7-8 how2;");
 	assert_int_equal(how, 0);
 	custody_delivered(b->c, b->ep[2], 1);
 	assert_int_equal(how, SETTLED_DELIVERED);
@@ -495,7 +513,7 @@ static void what_was_stored_is_kept_by_its_receiver_until_its_sender_knows_of_th
 	custody_originate(b->c, b->ep[2], 1, 1, &s, note_how, &how);
 	custody_delivered(b->c, b->ep[2], 1);
 	custody_noted(b->c, 1, 1); /* and deleted */
-	expect(b, "SETTLED 1 n1 how2;DELIVER 2 q1 a;HELD 1 n1;");
+	expect(b, "DELIVER 2 q1 a;SETTLED 1 n1 how2;HELD 1 n1;");
 	expect(b, "FORGET 2 q1;");
 }
 
@@ -531,6 +549,7 @@ int main(void)
 		T(a_stanza_is_settled_when_delivered_and_forgotten_when_that_is_noted),
 		T(copies_are_one_entry_settled_by_the_last),
 		T(a_copy_that_fails_is_not_judged_while_another_lives),
+		T(what_is_settled_one_after_the_other_is_told_at_once),
 		T(what_an_ended_session_did_not_get_is_judged_in_order),
 		SMALL(a_slow_session_gets_no_more_than_its_flight),
 		SMALL(what_exceeds_a_queue_is_judged_with_resource_constraint),

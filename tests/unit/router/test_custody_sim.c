@@ -310,15 +310,17 @@ static bool in_vain(uint8_t how)
 	return how == SETTLED_DISCARDED || how == SETTLED_STORED;
 }
 
-static void on_settled(void *stream, uint64_t n, uint8_t how)
+static void on_settled(void *stream, uint64_t first, uint64_t last, uint8_t how)
 {
 	struct session *s = ((struct conn *)stream)->s;
 
 	/* Twice only when two cms held it, one in vain: then one of them was told "discarded", or
 	 * that somebody else has it. */
-	assert_true(s->sent[n].settled == 0 ||
-		    (s->sm && (in_vain(s->sent[n].settled) || in_vain(how))));
-	s->sent[n].settled = how;
+	for (uint64_t n = first; n <= last; n++) {
+		assert_true(s->sent[n].settled == 0 ||
+			    (s->sm && (in_vain(s->sent[n].settled) || in_vain(how))));
+		s->sent[n].settled = how;
+	}
 }
 
 static void on_enabled(void *stream, struct slice id, uint32_t max_s)

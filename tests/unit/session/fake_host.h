@@ -38,7 +38,8 @@ struct custody_entry {
 	int holds;
 	bool had[FAKE_SIDS];
 	bool copied[2][FAKE_SIDS]; /* of the stanza, of its error */
-	bool copy_seen[FAKE_SIDS]; /* by the client: the test says so */
+	bool copy_seen[FAKE_SIDS]; /* or on its way to the client: the test says so */
+	bool instead[FAKE_SIDS];   /* a copy stands for it */
 };
 
 struct fake_request {
@@ -131,11 +132,11 @@ static inline void fake_copy(void *ctx, struct custody_entry *e, uint64_t sid,
 	bool *copied = &e->copied[s->type == TYPE_ERROR][sid % FAKE_SIDS];
 
 	assert_true(s->flags & STANZA_CARBON);
+	e->instead[sid % FAKE_SIDS] |= instead;
 	if (*copied || e->had[sid % FAKE_SIDS])
 		return;
 	*copied = true;
-	if (!instead)
-		fake_stanza(ctx, "copy", e, sid, s);
+	fake_stanza(ctx, "copy", e, sid, s);
 }
 
 static inline bool fake_had_copy(void *ctx, const struct custody_entry *e, uint64_t sid)

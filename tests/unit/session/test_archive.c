@@ -19,7 +19,8 @@ struct shelf {
 	struct str page;  /* packed entries that it is answered with */
 	uint32_t count;
 	bool more, again;
-	uint16_t flags; /* of the last delivery */
+	size_t room, room_later; /* in the queue of who asks: when he does, when he is answered */
+	uint16_t flags;		 /* of the last delivery */
 	enum err query_err;
 	unsigned int adds, reads;
 };
@@ -129,6 +130,16 @@ static enum err execute(struct fake *f, uint16_t type, struct slice body, struct
 	return ERR_OK;
 }
 
+static size_t host_room(void *ctx, uint64_t sid)
+{
+	struct shelf *h = shelf_of(ctx);
+	size_t room = h->room;
+
+	(void)sid;
+	h->room = h->room_later;
+	return room;
+}
+
 static void host_origin(void *ctx, const struct custody_entry *e, uint64_t *sid, uint64_t *n)
 {
 	struct fake *f = ctx;
@@ -196,6 +207,8 @@ static int setup(void **state)
 	host.deliver = deliver_and_look;
 	host.origin = host_origin;
 	host.originate = host_originate;
+	host.room = host_room;
+	h->room = h->room_later = SIZE_MAX;
 	host.repeated = host_repeated;
 	session_free(&f->m);
 	f->m = session_new(&host, f);
@@ -735,6 +748,8 @@ static void what_a_query_asks_for_reaches_the_datastore(void **state)
 	}
 }
 
+#define LONG "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void wrong_queries_are_refused_without_a_question(void **state)
 {
 	static const struct {
@@ -754,6 +769,8 @@ static void wrong_queries_are_refused_without_a_question(void **state)
 		{QUERY(FORM(FIELD("colour", "x"))), "feature-not-implemented"},
 		{QUERY(FORM("<field><value>x</value></field>")), "feature-not-implemented"},
 		{QUERY("<x xmlns='jabber:x:data' type='submit'/>"), "bad-request"},
+		{"<query xmlns='urn:xmpp:mam:2' queryid='" LONG LONG LONG LONG "+'/>",
+		 "bad-request"},
 		{QUERY("<x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE'><value>"
 		       "urn:xmpp:mam:2</value></field></x>"),
 		 "bad-request"},
@@ -792,6 +809,48 @@ static void what_the_datastore_cannot_answer_is_an_error(void **state)
 	}
 }
 
+/* Of what the queue does not take nothing is told, and <fin/> would say that it was all. */
+static void a_page_is_no_larger_than_the_room_for_it_or_refused(void **state)
+{
+	static const struct {
+		size_t room, later;
+		const char *asked; /* "" = refused at once */
+		bool answered;
+	} rows[] = {
+		{SIZE_MAX, SIZE_MAX, "romeo@example.org max=50", true},
+		{16384, 16384, "romeo@example.org max=16", true},
+		{16384, 4096, "romeo@example.org max=16", true},
+		{16384, 4095, "romeo@example.org max=16", false},
+		{4095, 4095, "", false},
+		{0, 0, "", false},
+	};
+	struct fake *f = *state;
+	struct shelf *h = f->more;
+
+	keep(h, 7, "a");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		str_reset(&f->trace);
+		str_reset(&h->asked);
+		h->room = rows[i].room;
+		h->room_later = rows[i].later;
+		iq(f, 2, "set", "", QUERY(""));
+		store_run(f);
+		assert_string_equal(h->asked.data, rows[i].asked);
+		assert_int_equal(strstr(f->trace.data, "<fin") != NULL, rows[i].answered);
+		assert_int_equal(strstr(f->trace.data, "resource-constraint") != NULL,
+				 !rows[i].answered);
+	}
+	for (unsigned int n = 8; n < 20; n++)
+		keep(h, n, "many");
+	str_reset(&f->trace);
+	h->room = SIZE_MAX;
+	h->room_later = 5000; /* others' answers came first */
+	iq(f, 2, "set", "", QUERY(""));
+	store_run(f);
+	assert_non_null(strstr(f->trace.data, "resource-constraint"));
+	assert_null(strstr(f->trace.data, "<result"));
+}
+
 static void the_archives_of_others_are_forbidden(void **state)
 {
 	static const char *const rows[] = {QUERY(""), "<prefs xmlns='urn:xmpp:mam:2'/>"};
@@ -803,6 +862,35 @@ static void the_archives_of_others_are_forbidden(void **state)
 		store_run(f);
 		assert_non_null(strstr(f->trace.data, "<forbidden"));
 	}
+}
+
+static void without_archives_nothing_is_said_of_them(void **state)
+{
+	static const char info[] = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+	static const char *const asked[] = {QUERY(""), "<prefs xmlns='urn:xmpp:mam:2'/>"};
+	struct fake *f = *state;
+	struct shelf *h = f->more;
+
+	iq(f, 2, "get", "", info);
+	store_run(f);
+	assert_non_null(strstr(f->trace.data, "'urn:xmpp:mam:2'"));
+	assert_non_null(strstr(f->trace.data, "'urn:xmpp:sid:0'"));
+	configure(f, NULL);
+	str_reset(&f->trace);
+	iq(f, 2, "get", "", info);
+	store_run(f);
+	assert_non_null(strstr(f->trace.data, "'urn:xmpp:carbons:2'"));
+	assert_null(strstr(f->trace.data, "urn:xmpp:mam"));
+	assert_null(strstr(f->trace.data, "urn:xmpp:sid:0"));
+	for (size_t i = 0; i < 2; i++) {
+		str_reset(&f->trace);
+		iq(f, 2, "set", "", asked[i]);
+		assert_non_null(strstr(f->trace.data, "<service-unavailable"));
+	}
+	say(f, ROMEO, "<body>1</body>");
+	assert_null(strstr(f->trace.data, "stanza-id"));
+	settle(f, 20);
+	assert_string_equal(h->added.len ? h->added.data : "", "");
 }
 
 static void metadata_are_the_ends_of_the_archive(void **state)
@@ -854,6 +942,7 @@ int main(void)
 		T(what_could_not_be_archived_is_told_and_delivered),
 		T(what_waits_for_the_datastore_is_bounded),
 		T(who_wants_nothing_is_asked_for_nothing),
+		T(without_archives_nothing_is_said_of_them),
 		T(preferences_are_read_once_a_minute_and_kept_when_that_fails),
 		T(bad_preferences_are_refused),
 		T(a_page_is_sent_in_the_order_of_the_archive_or_flipped),
@@ -861,6 +950,7 @@ int main(void)
 		T(what_a_query_asks_for_reaches_the_datastore),
 		T(wrong_queries_are_refused_without_a_question),
 		T(what_the_datastore_cannot_answer_is_an_error),
+		T(a_page_is_no_larger_than_the_room_for_it_or_refused),
 		T(the_archives_of_others_are_forbidden),
 		T(metadata_are_the_ends_of_the_archive),
 		T(a_manager_may_end_while_everything_is_under_way),

@@ -281,6 +281,24 @@ static void xep0191_3_3_nothing_goes_to_a_blocked_jid(void **state)
 	assert_string_equal(stored(f, JULIET, ROMEO), "-");
 }
 
+/* All that is known after a restart is that it was refused. */
+static void what_an_earlier_router_refused_is_refused_in_the_same_words(void **state)
+{
+	struct fake *f = *state;
+	struct msg_stanza m = {.sid = 1, .kind = STANZA_MESSAGE, .type = TYPE_CHAT, .to = S(R)};
+
+	f->show_inner = true;
+	friends(f);
+	session_bounce(f->m, 1, &f->entries[f->nentries++], &m, "service-unavailable", NOW);
+	assert_non_null(strstr(f->trace.data, "<service-unavailable "));
+	block(f, 1, ROMEO);
+	session_bounce(f->m, 1, &f->entries[f->nentries++], &m, "service-unavailable", NOW);
+	assert_null(strstr(f->trace.data, "<service-unavailable "));
+	assert_non_null(strstr(f->trace.data, "<not-acceptable "));
+	assert_non_null(strstr(f->trace.data, "<blocked "));
+	fake_forget(f);
+}
+
 static void xep0191_3_3_who_saw_the_user_is_told_unavailable(void **state)
 {
 	struct fake *f = *state;
@@ -771,6 +789,7 @@ int main(void)
 		T(xep0191_6_items_match_by_jid_account_or_domain),
 		T(xep0191_5_nobody_blocks_himself_or_his_server),
 		T(xep0191_3_3_nothing_goes_to_a_blocked_jid),
+		T(what_an_earlier_router_refused_is_refused_in_the_same_words),
 		T(xep0191_3_3_who_saw_the_user_is_told_unavailable),
 		T(neither_sees_the_other_at_login_while_one_has_blocked_the_other),
 		T(xep0191_3_4_who_may_see_the_user_again_is_told_and_seen),

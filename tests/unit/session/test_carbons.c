@@ -315,12 +315,12 @@ static void judged_again_nothing_is_copied_twice(void **state)
 	enable(f, 6);
 	session_unbind(f->m, 3, S("gone"), NOW);
 	fake_forget(f);
-	/* The phone has its copy in the queue, which may yet be lost: it gets the message. */
+	/* The phone's copy did not fit into its queue and is gone: it gets the message. */
 	undelivered(f, e, 3, STANZA_HAS_BODY, ROMEO "/orchard");
 	assert_string_equal(who(f), "to 4 copies");
 }
 
-static void a_copy_that_was_read_is_as_good_as_the_message_judged_again(void **state)
+static void a_copy_stands_for_the_message_judged_again(void **state)
 {
 	struct fake *f = *state;
 	struct custody_entry *e;
@@ -332,6 +332,24 @@ static void a_copy_that_was_read_is_as_good_as_the_message_judged_again(void **s
 	fake_forget(f);
 	undelivered(f, e, 3, STANZA_HAS_BODY, ROMEO "/orchard");
 	expect(f, "delivered: xep0280-7 the copy of a message\n");
+	assert_true(e->instead[4]); /* if it fails, the message is judged again */
+	assert_false(e->instead[5]);
+}
+
+/* An earlier router had made the copy, which a cm has announced. */
+static void after_a_restart_nobody_is_given_the_message_and_its_copy(void **state)
+{
+	struct fake *f = *state;
+	struct custody_entry *e;
+
+	people(f);
+	session_unbind(f->m, 3, S("gone"), NOW);
+	fake_forget(f);
+	e = &f->entries[f->nentries];
+	e->copy_seen[4] = true;
+	assert_ptr_equal(message(f, 1, "chat", ROMEO "/orchard"), e);
+	assert_true(e->instead[4]);
+	assert_int_equal(e->delivered, 0);
 }
 
 static void an_undelivered_copy_is_dropped(void **state)
@@ -379,7 +397,8 @@ int main(void)
 		TEST(copies_go_on_after_a_restart_and_end_with_the_session),
 		TEST(a_detached_session_gets_its_copies_into_its_queue),
 		TEST(judged_again_nothing_is_copied_twice),
-		TEST(a_copy_that_was_read_is_as_good_as_the_message_judged_again),
+		TEST(a_copy_stands_for_the_message_judged_again),
+		TEST(after_a_restart_nobody_is_given_the_message_and_its_copy),
 		TEST(an_undelivered_copy_is_dropped),
 		TEST(after_a_restart_the_copies_of_what_was_delivered_before_are_made),
 	};

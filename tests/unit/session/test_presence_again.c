@@ -51,6 +51,12 @@ static void say(struct fake *f, uint64_t n, const char *type, const char *to, co
 static void restart(struct fake *f)
 {
 	fake_restart(f);
+	for (; f->nrequests; f->nrequests--) { /* nobody waits for those any more */
+		struct fake_request *r = &f->requests[f->nrequests - 1];
+
+		r->done(r->arg, ERR_CLOSED, 0, SLICE_NONE);
+		free(r->body);
+	}
 	watch(f, true);
 	assert_int_equal(announce(f, 2, R, str_slice(&f->blobs[2])), ERR_OK);
 	assert_int_equal(announce(f, 3, C, str_slice(&f->blobs[3])), ERR_OK);
@@ -118,7 +124,6 @@ static void a_router_that_died_while_contacts_were_read_has_shown_nobody_yet(voi
 	bind_to(f, 1, JULIET, "balcony");
 	f->slow_store = true;
 	say(f, 1, "", "", "");
-	f->nrequests = 0; /* and nobody is there for the answer */
 	restart(f);
 	f->slow_store = false;
 	say(f, 1, "", "", "");
@@ -212,6 +217,33 @@ static void an_unavailable_from_before_it_came_back_is_over(void **state)
 	assert_non_null(strstr(f->trace.data, "answer sid=1 presence from=" R));
 }
 
+/* Somebody who came after Juliet was shown her, and she has seen him come. */
+static void who_came_later_is_not_told_again(void **state)
+{
+	struct fake *f = *state;
+
+	contact(f, JULIET, ROMEO, "both");
+	contact(f, ROMEO, JULIET, "both");
+	watch(f, false);
+	bind_to(f, 1, JULIET, "balcony");
+	say(f, 1, "", "", "");
+	number = 1;
+	online(f, 2, ROMEO, "orchard", "1");
+	online(f, 3, JULIET, "chamber", "3");
+	restart(f);
+	say(f, 1, "", "", "");
+	expect(f, "deliver sid=1 presence from=" J " to=" JULIET "\n" SAID);
+	say(f, 2, "", "", "");
+	assert_non_null(strstr(f->trace.data, "deliver sid=2 presence from=" J));
+	assert_non_null(strstr(f->trace.data, "deliver sid=3 presence from=" J));
+	/* That is later than both. */
+	fake_forget(f);
+	restart(f);
+	say(f, 2, "", "", "");
+	assert_non_null(strstr(f->trace.data, "deliver sid=2 presence from=" J));
+	assert_non_null(strstr(f->trace.data, "deliver sid=3 presence from=" J));
+}
+
 static void what_no_router_has_judged_is_new(void **state)
 {
 	struct fake *f = *state;
@@ -241,6 +273,7 @@ int main(void)
 		T(unavailable_is_told_to_the_same),
 		T(presence_from_before_an_unavailable_is_over),
 		T(an_unavailable_from_before_it_came_back_is_over),
+		T(who_came_later_is_not_told_again),
 		T(what_no_router_has_judged_is_new),
 	};
 

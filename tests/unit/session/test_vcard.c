@@ -112,6 +112,28 @@ static void a_full_share_and_a_dead_datastore_are_told(void **state)
 	expect_part(f, "<error type='wait'><internal-server-error ");
 }
 
+static void one_user_takes_a_quarter_of_the_places(void **state)
+{
+	struct fake *f = *state;
+
+	data_configure(f, true, true, 40);
+	both(f);
+	for (int i = 0; i < 10; i++)
+		iq(f, 1, "get", "", "<vCard xmlns='vcard-temp'/>");
+	expect(f, "");
+	iq(f, 1, "get", "", "<vCard xmlns='vcard-temp'/>");
+	expect_part(f, "bounced: too many requests wait for the datastore\n");
+	fake_forget(f);
+	iq(f, 2, "get", "", "<vCard xmlns='vcard-temp'/>");
+	expect(f, "");
+	store_answer(f, ERR_OK);
+	fake_forget(f);
+	iq(f, 1, "get", "", "<vCard xmlns='vcard-temp'/>");
+	expect(f, "");
+	store_run(f);
+	fake_forget(f);
+}
+
 static void requests_that_wait_are_bounded_and_die_with_their_session(void **state)
 {
 	struct fake *f = *state;
@@ -174,6 +196,35 @@ static void several_elements_go_in_one_request(void **state)
 	fake_forget(f);
 	ask(f, 1, "get", "", PRIVATE("<a xmlns='x'/>"));
 	expect_part(f, PRIVATE("<a xmlns='x'/>") "\n");
+}
+
+/* A small request for a large value, again and again. */
+static void an_answer_of_private_data_is_bounded(void **state)
+{
+	struct fake *f = *state;
+	struct str set = STR_INIT, get = STR_INIT;
+
+	both(f);
+	str_adds(&set, "<query xmlns='jabber:iq:private'><a xmlns='x'>");
+	for (int i = 0; i < 100 * 1024; i++)
+		str_addc(&set, 'x');
+	str_adds(&set, "</a></query>");
+	ask(f, 1, "set", "", set.data);
+	expect_part(f, "consumed: xep0049 set\n");
+	str_adds(&get, "<query xmlns='jabber:iq:private'>");
+	for (int i = 0; i < 32; i++)
+		str_adds(&get, "<a xmlns='x'/>");
+	str_adds(&get, "</query>");
+	ask(f, 1, "get", "", get.data);
+	expect_part(f, "<error type='wait'><resource-constraint ");
+	for (int i = 0; i < 1000; i++) { /* what was put together is not counted any more */
+		ask(f, 1, "get", "", PRIVATE("<a xmlns='x'/><b xmlns='x'/>"));
+		expect_part(f, "consumed: xep0049 get\n");
+		memset(f->entries, 0, sizeof(f->entries));
+		f->nentries = 0;
+	}
+	str_clear(&set);
+	str_clear(&get);
 }
 
 static void private_data_without_a_namespace_is_not_acceptable_2(void **state)
@@ -240,9 +291,11 @@ int main(void)
 		DATA_TEST(the_server_has_a_vcard_and_services_may_ask),
 		DATA_TEST(a_presence_with_a_photo_hash_goes_on_as_it_is_xep0153),
 		DATA_TEST(a_full_share_and_a_dead_datastore_are_told),
+		DATA_TEST(one_user_takes_a_quarter_of_the_places),
 		DATA_TEST(requests_that_wait_are_bounded_and_die_with_their_session),
 		DATA_TEST(private_elements_are_kept_by_namespace_and_name),
 		DATA_TEST(several_elements_go_in_one_request),
+		DATA_TEST(an_answer_of_private_data_is_bounded),
 		DATA_TEST(private_data_without_a_namespace_is_not_acceptable_2),
 		DATA_TEST(private_data_of_others_is_forbidden_2),
 		DATA_TEST(a_failure_in_the_middle_of_several_is_told),

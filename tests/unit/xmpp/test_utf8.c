@@ -78,11 +78,30 @@ static void illegal_sequences_fail_at_any_place(void **state)
 			fail_msg("case %zu", i);
 }
 
+static void a_wrong_byte_is_found_wherever_it_stands(void **state)
+{
+	char text[100];
+
+	(void)state;
+	for (size_t len = 1; len <= sizeof(text); len++) {
+		memset(text, 'a', sizeof(text));
+		assert_true(utf8_ok(slice_of(text, len)));
+		for (size_t at = 0; at < len; at++) {
+			text[at] = '\xff';
+			assert_false(utf8_ok(slice_of(text, len)));
+			text[at] = '\0';
+			assert_false(utf8_ok(slice_of(text, len)));
+			text[at] = 'a';
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(legal_sequences_pass_at_any_place),
 		cmocka_unit_test(illegal_sequences_fail_at_any_place),
+		cmocka_unit_test(a_wrong_byte_is_found_wherever_it_stands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

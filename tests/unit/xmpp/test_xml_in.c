@@ -114,8 +114,8 @@ static void an_iq_that_may_have_a_password_says_so(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct stanza_in s;
 
-		assert_int_equal(
-			xml_in_stanza(*state, slice_str(cases[i].stanza), NS_CLIENT, &s), XML_OK);
+		assert_int_equal(xml_in_stanza(*state, slice_str(cases[i].stanza), NS_CLIENT, &s),
+				 XML_OK);
 		assert_int_equal(s.flags, cases[i].flags);
 		stanza_in_clear(&s);
 	}
@@ -250,6 +250,36 @@ static void children_beyond_the_index_are_kept(void **state)
 		assert_memory_equal(s.inner.data + s.inner.len - 7, "<body/>", 7);
 		stanza_in_clear(&s);
 		str_clear(&text);
+	}
+}
+
+static void an_address_is_the_same_whoever_was_written_to_before(void **state)
+{
+	struct stanza_in s;
+
+	for (int i = 0; i < 3000; i++) {
+		int n = i * 7 % 300;
+		struct str text = STR_INIT, expected = STR_INIT;
+
+		/* alike at both ends, or too long to be kept; sometimes as it is not normalised */
+		str_addf(&expected, "romeo%d@example.%s/orchard", n, n % 2 ? "com" : "net");
+		for (int k = 0; n % 5 == 0 && k < 300; k++)
+			str_addc(&expected, 'x');
+		str_addf(&text, "<message to='%s%.*s'/>", i % 3 ? "r" : "R", (int)expected.len - 1,
+			 expected.data + 1);
+		assert_int_equal(xml_in_stanza(*state, str_slice(&text), NS_CLIENT, &s), XML_OK);
+		assert_true(slice_eq(jid_full(&s.to), str_slice(&expected)));
+		assert_int_equal(s.to.local.len, n < 10 ? 6 : n < 100 ? 7 : 8);
+		stanza_in_clear(&s);
+		str_clear(&text);
+		str_clear(&expected);
+		if (i % 10 == 0) {
+			assert_int_equal(xml_in_stanza(*state, slice_str("<message to='@'/>"),
+						       NS_CLIENT, &s),
+					 XML_STANZA_BAD);
+			assert_null(s.to.text);
+			stanza_in_clear(&s);
+		}
 	}
 }
 
@@ -592,6 +622,7 @@ int main(void)
 		WITH_PARSER(hints_in_an_error_are_ignored),
 		WITH_PARSER(the_index_points_at_every_child),
 		WITH_PARSER(children_beyond_the_index_are_kept),
+		WITH_PARSER(an_address_is_the_same_whoever_was_written_to_before),
 		WITH_PARSER(an_inside_that_depends_on_its_surroundings_is_written_anew),
 		WITH_PARSER(bad_xml_is_refused_for_its_reason),
 		WITH_PARSER(stanzas_against_the_rules_can_be_answered),

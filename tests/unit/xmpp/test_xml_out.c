@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ipc/stanza_kinds.h"
@@ -36,6 +37,31 @@ static void text_and_attributes_are_escaped(void **state)
 		xml_out_attr(&out, "a", slice_str(cases[i].in));
 		assert_string_equal(out.data, cases[i].attr);
 		str_clear(&out);
+	}
+}
+
+static void what_must_be_escaped_is_wherever_it_stands(void **state)
+{
+	char text[25], expected[64];
+
+	(void)state;
+	for (size_t len = 1; len < sizeof(text); len++) {
+		for (size_t at = 0; at < len; at++) {
+			struct str out = STR_INIT;
+
+			memset(text, 'a', len);
+			text[at] = '<';
+			snprintf(expected, sizeof(expected), "%.*s&lt;%.*s", (int)at, text,
+				 (int)(len - at - 1), text + at + 1);
+			xml_out_text(&out, slice_of(text, len));
+			assert_string_equal(out.data, expected);
+			str_reset(&out);
+			text[at] = '\n'; /* only in attributes */
+			xml_out_text(&out, slice_of(text, len));
+			assert_memory_equal(out.data, text, len);
+			assert_int_equal(out.len, len);
+			str_clear(&out);
+		}
 	}
 }
 
@@ -140,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_and_attributes_are_escaped),
+		cmocka_unit_test(what_must_be_escaped_is_wherever_it_stands),
 		cmocka_unit_test(an_absent_attribute_is_not_written),
 		cmocka_unit_test(stanzas_have_only_the_attributes_they_need),
 		cmocka_unit_test(types_belong_to_kinds),

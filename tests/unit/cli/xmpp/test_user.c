@@ -11,7 +11,6 @@ static pid_t router;
 
 /* ---- a datastore that knows what it is told about here ---- */
 
-
 static bool keys_are_of_secret(struct slice in, uint32_t iterations)
 {
 	struct db_scram s;

@@ -84,6 +84,11 @@ static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer)
 	f = xcalloc(1, sizeof *f);
 	*f = (struct front){r, r->count++};
 	r->conns[f->index] = conn_new(r->set, fd, peer, &conn_events, f);
+	/* Nothing is read before both are there. */
+	if (f->index % 2 == 0)
+		conn_pause(r->conns[f->index], true);
+	else if (r->conns[f->index ^ 1])
+		conn_pause(r->conns[f->index ^ 1], false);
 }
 
 static void deliver(struct relay *r, const char *data, size_t len)
