@@ -238,7 +238,7 @@ static void fill_table(const char *table)
 /* Also of tables that are made after this was written. */
 static void no_table_keeps_anything_of_an_account_that_is_removed(void **state)
 {
-	char names[16][64], sql[160];
+	char names[16][64], sql[1200];
 	unsigned int n = 0;
 	sqlite3_stmt *st;
 	bool more;
