@@ -52,7 +52,7 @@ def a_sender_is_not_stalled_by_somebody_who_is_away(rh):
     juliet, romeo, nurse = scene(rh, "away")
     for i in range(2):
         write_much(juliet, romeo, nurse, f"away{i}")
-    settle(juliet)
+    settle(juliet, nurse)
     # On disk, and so no burden to the manager of the sender any more.
     rh.wait_stats("cm-client-1", lambda s: s.get("custody_held_bytes", 1) == 0)
     books = rh.stats("router")

@@ -216,11 +216,14 @@ def until(condition, what, *clients, limit=LIMIT):
 
 
 def settle(*clients):
-    """Everything that was sent is acknowledged."""
+    """Everything that was sent is acknowledged, and so is what came: the server asks for a lone
+    stanza only after a while."""
     for c in clients:
         c.live(0)
         c.request()
     until(lambda: not any(c.unacked for c in clients), "acknowledgements", *clients)
+    for c in clients:
+        c.ack()
 
 
 def texts(name, n):
