@@ -1,22 +1,9 @@
 #include "session/archive_id.h"
 
+#include "base/siphash.h"
+
 #define GROUP_BITS 7
 #define ROUNDS	   4
-#define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
-
-static inline void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = ROTL(v[1], 13) ^ v[0];
-	v[0] = ROTL(v[0], 32);
-	v[2] += v[3];
-	v[3] = ROTL(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = ROTL(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = ROTL(v[1], 17) ^ v[2];
-	v[2] = ROTL(v[2], 32);
-}
 
 /* SipHash-1-3 of one number: its value for another key or purpose tells nothing about this one. */
 static uint64_t keyed(uint64_t key, uint64_t purpose, uint64_t x)

@@ -3,35 +3,20 @@
  */
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/xmem.h"
 #include "session/manager.h"
 #include "session/registry.h"
 #include "xmpp/jid.h"
 
-static void json_string(struct str *out, struct slice s)
-{
-	str_addc(out, '"');
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.data[i];
-
-		if (c == '"' || c == '\\')
-			str_addf(out, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			str_addf(out, "\\u%04x", c);
-		else
-			str_addc(out, (char)c);
-	}
-	str_addc(out, '"');
-}
-
 static void list_one(const struct session_manager *m, struct str *out, const struct session *s)
 {
 	str_adds(out, "{\"jid\":");
-	json_string(out, s->full);
+	json_text(out, s->full);
 	str_addf(out, ",\"sid\":\"%016llx\",\"conn\":", (unsigned long long)s->sid);
-	json_string(out, s->conn);
+	json_text(out, s->conn);
 	str_adds(out, ",\"addr\":");
-	json_string(out, s->addr);
+	json_text(out, s->addr);
 	str_addf(out,
 		 ",\"available\":%s,\"priority\":%d,\"interested\":%s,\"carbons\":%s,\"state\":",
 		 registry_shown(s) ? "true" : "false", s->priority,

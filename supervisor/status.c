@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/xmem.h"
 #include "net/loop.h"
 #include "proc/config.h"
@@ -91,27 +92,11 @@ void status_table(const struct sup *s, struct str *out)
 			str_addf(out, "ALARM: %s\n", alarm);
 }
 
-static void add_json_text(struct str *out, const char *value)
-{
-	str_addc(out, '"');
-	for (; *value; value++) {
-		unsigned char c = (unsigned char)*value;
-
-		if (c == '"' || c == '\\')
-			str_addf(out, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			str_addf(out, "\\u%04x", c);
-		else
-			str_addc(out, (char)c);
-	}
-	str_addc(out, '"');
-}
-
 static void add_json(struct str *out, const char *key, const char *value)
 {
 	str_addf(out, ",\"%s\":", key);
 	if (value)
-		add_json_text(out, value);
+		json_text(out, slice_str(value));
 	else
 		str_adds(out, "null");
 }
@@ -161,7 +146,7 @@ void status_json(const struct sup *s, struct str *out)
 		if (!alarm)
 			continue;
 		str_adds(out, sep);
-		add_json_text(out, alarm);
+		json_text(out, slice_str(alarm));
 		sep = ",";
 	}
 	str_adds(out, "]}\n");

@@ -4,25 +4,10 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "base/siphash.h"
 #include "base/xmem.h"
 
-#define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
-
 static uint64_t hash_key[2];
-
-static inline void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = ROTL(v[1], 13) ^ v[0];
-	v[0] = ROTL(v[0], 32);
-	v[2] += v[3];
-	v[3] = ROTL(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = ROTL(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = ROTL(v[1], 17) ^ v[2];
-	v[2] = ROTL(v[2], 32);
-}
 
 static void hash_init(void)
 {
