@@ -9,20 +9,26 @@ USES.supervisor    := supervisor proc net base
 USES.router        := router session ipc xmpp proc net base
 USES.datastore     := datastore scram ipc proc net base
 USES.cm-client     := cm-client xmpp ipc proc net base
+USES.cm-component  := cm-component xmpp ipc proc net base
+USES.callbridge    := callbridge cli/common scram ipc xmpp proc net base
+USES.dns           := cli/dns cli/common scram ipc xmpp proc net base
 USES.xmpp          := cli/xmpp cli/common scram ipc xmpp proc net base
-USES.pki           := cli/pki cli/common base
+USES.pki           := cli/pki cli/common scram ipc xmpp proc net base
 USES.echo          := tests/support/echo ipc proc net base
 USES.dummy         := tests/support/dummy proc net base
 PKGS.supervisor    := libconfig libuv
 PKGS.router        := libconfig libuv libzmq libxml-2.0 libidn
 PKGS.datastore     := libconfig libuv libzmq sqlite3 libidn openssl
 PKGS.cm-client     := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
+PKGS.cm-component  := libconfig libuv libzmq libxml-2.0 libidn openssl
+PKGS.callbridge    := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl libunbound
+PKGS.dns           := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl libunbound
 PKGS.xmpp          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
-PKGS.pki           := openssl
+PKGS.pki           := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
 PKGS.echo          := libconfig libuv libzmq
 PKGS.dummy         := libconfig libuv
 PKGS.xmpp-load     := openssl
-PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe
+PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe libunbound libedit
 PROGRAMS           := supervisor router datastore cm-client xmpp pki
 USES.xmpp-load     := bench base
 USES.relay         := tests/support/relay ipc net base
@@ -34,7 +40,7 @@ PKGS.strophe-client := libstrophe
 TEST_PROGRAMS      := echo dummy xmpp-load relay ledger strophe-client
 
 DIRS := lib/base lib/net lib/xmpp lib/ipc lib/scram lib/proc supervisor router session datastore cm-client \
-	cli/common cli/xmpp cli/pki tests/support tests/support/echo tests/support/dummy tests/support/relay tests/ledger \
+	cm-component callbridge cli/common cli/xmpp cli/pki cli/dns tests/support tests/support/echo tests/support/dummy tests/support/relay tests/ledger \
 	tests/matrix/strophe bench
 
 CC       := gcc

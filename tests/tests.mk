@@ -1,5 +1,5 @@
 # Tests: every tests/unit/**/test_*.c and tests/process|e2e/test_*.c is one cmocka program; every
-# executable tests/process|e2e|hostile|matrix/test_*.py|sh is one too. tests/run runs them all and
+# executable tests/process|e2e|hostile|matrix|acceptance/test_*.py|sh is one too. tests/run runs them all and
 # sums up.
 TEST_SOURCES := $(sort $(shell find tests/unit tests/process tests/e2e -name 'test_*.c'))
 TEST_BINS    := $(TEST_SOURCES:%.c=$(B)/%)
@@ -17,8 +17,10 @@ TEST_USES.router     := router session ipc xmpp proc net base
 TEST_USES.session    := session ipc xmpp net base
 TEST_USES.datastore  := datastore scram ipc proc net base
 TEST_USES.cm-client  := cm-client xmpp ipc proc net base
-TEST_USES.cli        := cli/xmpp cli/pki cli/common scram ipc xmpp proc net base
-TEST_USES.all        := router session supervisor datastore cm-client cli/common scram ipc xmpp proc net base
+TEST_USES.cm-component := cm-component xmpp ipc proc net base
+TEST_USES.callbridge := callbridge cli/common scram ipc xmpp proc net base
+TEST_USES.cli        := cli/xmpp cli/pki cli/dns cli/common scram ipc xmpp proc net base
+TEST_USES.all        := router session supervisor datastore cm-client cm-component cli/common scram ipc xmpp proc net base
 test_folder = $(word 2,$(subst /, ,$(patsubst $(B)/tests/unit/%,unit/%,$(1))))
 test_libs   = $(call archives,tests/support $(or $(TEST_USES.$(test_folder)),$(TEST_USES.all)))
 
@@ -33,7 +35,7 @@ check: deps
 	@$(MAKE) --no-print-directory tests
 	@BIN=$(abspath $(B)/bin) V=$(V) tests/run $(TEST_BINS) $(sort $(wildcard tests/process/test_*.py \
 		tests/process/test_*.sh tests/e2e/test_*.py tests/e2e/test_*.sh tests/hostile/test_*.py \
-		tests/matrix/test_*.py))
+		tests/matrix/test_*.py tests/acceptance/test_*.py))
 
 # libFuzzer: tests/fuzz/fuzz_*.c with clang; `make fuzz SECONDS=60` runs each on its corpus.
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
