@@ -12,6 +12,7 @@ import hmac
 
 DOMAIN = "localhost"
 PASSWORD = "bench"
+COMPONENT = "echo." + DOMAIN
 ITERATIONS = 4096
 SALT = "roundhouse bench"
 

@@ -35,6 +35,7 @@ bool load_pingpong(struct tcp *n, const struct opts *o, struct result *r);
 bool load_login(struct tcp *n, const struct opts *o, struct result *r);
 bool load_idle(struct tcp *n, const struct opts *o, struct result *r);
 bool load_detach(struct tcp *n, const struct opts *o, struct result *r);
+bool load_component(struct tcp *n, const struct opts *o, struct result *r);
 bool load_relay(struct tcp *n, const struct opts *o, struct result *r);
 bool load_presence(struct tcp *n, const struct opts *o, struct result *r);
 

@@ -17,9 +17,9 @@ static const struct {
 	const char *name;
 	bool (*run)(struct tcp *n, const struct opts *o, struct result *r);
 } loads[] = {
-	{"chat", load_chat},   {"pingpong", load_pingpong}, {"login", load_login},
-	{"idle", load_idle},   {"detach", load_detach},	    {"presence", load_presence},
-	{"relay", load_relay},
+	{"chat", load_chat},   {"pingpong", load_pingpong},   {"login", load_login},
+	{"idle", load_idle},   {"detach", load_detach},	      {"presence", load_presence},
+	{"relay", load_relay}, {"component", load_component},
 };
 
 static bool run(struct tcp *n, const struct opts *o, struct result *r)

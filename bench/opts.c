@@ -17,6 +17,9 @@ static const char help[] =
 	"on\n"
 	"              their way; what is counted are deliveries\n"
 	"  idle        --count connections that log in and stay\n"
+	"  component   --pairs clients, each keeps --window messages on their way to a "
+	"component that\n"
+	"              sends them back; what is counted are echoes\n"
 	"  relay       pingpong of plain lines, for tests/support/relay: no XMPP\n"
 	"  detach      --count XEP-0198 sessions that lose their server and resume: a step for "
 	"each\n"
@@ -38,6 +41,9 @@ static const char help[] =
 	"  --idle N               chat, pingpong: so many more clients are there and do nothing "
 	"(0)\n"
 	"  --hold                 idle: say \"ready\", stay until standard input ends; no report\n"
+	"  --component D          component: the domain that it serves (echo.localhost),\n"
+	"  --component-port N     where it connects, without TLS (5347),\n"
+	"  --component-secret S   its secret (bench)\n"
 	"  --retry N              so many refused logins are tried again (0)\n"
 	"  --roster               ask for the roster first\n"
 	"  --no-presence          do not send initial presence\n"
@@ -67,6 +73,9 @@ enum {
 	OPT_HELD,
 	OPT_IDLE,
 	OPT_HOLD,
+	OPT_COMPONENT,
+	OPT_COMPONENT_PORT,
+	OPT_COMPONENT_SECRET,
 	OPT_RETRY,
 	OPT_ROSTER,
 	OPT_NO_PRESENCE,
@@ -99,6 +108,9 @@ static const struct option long_options[] = {
 	{"held", required_argument, NULL, OPT_HELD},
 	{"idle", required_argument, NULL, OPT_IDLE},
 	{"hold", no_argument, NULL, OPT_HOLD},
+	{"component", required_argument, NULL, OPT_COMPONENT},
+	{"component-port", required_argument, NULL, OPT_COMPONENT_PORT},
+	{"component-secret", required_argument, NULL, OPT_COMPONENT_SECRET},
 	{"retry", required_argument, NULL, OPT_RETRY},
 	{"roster", no_argument, NULL, OPT_ROSTER},
 	{"no-presence", no_argument, NULL, OPT_NO_PRESENCE},
@@ -177,6 +189,10 @@ static bool take_number(struct opts *o, int c, const char *arg, bool *known)
 		ok = number(&n, "port", arg, 1, 65535);
 		o->port = (uint16_t)n;
 		return ok;
+	case OPT_COMPONENT_PORT:
+		ok = number(&n, "component-port", arg, 1, 65535);
+		o->component_port = (uint16_t)n;
+		return ok;
 	case OPT_PID_ROOT:
 		ok = number(&n, "pid-root", arg, 1, INT32_MAX);
 		o->server.root = (int)n;
@@ -225,6 +241,12 @@ static bool take(struct opts *o, int c, const char *arg)
 	case OPT_DOMAIN:
 		o->domain = arg;
 		return true;
+	case OPT_COMPONENT:
+		o->component = arg;
+		return true;
+	case OPT_COMPONENT_SECRET:
+		o->component_secret = arg;
+		return true;
 	case OPT_USER:
 		o->user = arg;
 		return true;
@@ -272,6 +294,9 @@ bool opts_parse(struct opts *o, int argc, char **argv)
 
 	*o = (struct opts){.host = "127.0.0.1",
 			   .port = 5222,
+			   .component_port = 5347,
+			   .component = "echo.localhost",
+			   .component_secret = "bench",
 			   .domain = "localhost",
 			   .user = "bench",
 			   .password = "bench",

@@ -15,6 +15,9 @@ struct opts {
 	const char *load; /* main.c has the list */
 	const char *host;
 	uint16_t port;
+	uint16_t component_port; /* component: plain TCP */
+	const char *component;	 /* ... the domain that it serves */
+	const char *component_secret;
 	const char *domain;
 	const char *user;     /* account i is USERi */
 	const char *password; /* the same for all */

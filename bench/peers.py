@@ -15,7 +15,7 @@ import sqlite3
 import subprocess
 import time
 
-from accounts import DOMAIN, ITERATIONS, PASSWORD, SALT, contacts, jid, scram_keys
+from accounts import COMPONENT, DOMAIN, ITERATIONS, PASSWORD, SALT, contacts, jid, scram_keys
 
 
 def free_port():
@@ -68,6 +68,7 @@ class Peer:
 
     def __init__(self, folder):
         self.port = free_port()
+        self.component_port = free_port()
         self.dir = os.path.join(folder, self.name)
         self.procs = []
         self.pending = []
@@ -108,6 +109,7 @@ class Peer:
         self.store(self.pending)
         self.hand_over()
         self.run()
+        wait_port(self.component_port, self.procs[0])
         self.pending = []
 
     def store(self, groups):
@@ -128,6 +130,8 @@ data_path = "{dir}/data"
 log = {{ error = "{dir}/prosody.log" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
+component_ports = {{ {component_port} }}
+component_interfaces = {{ "127.0.0.1" }}
 modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "posix", "smacks"{archive} }}
 modules_disabled = {{ "s2s", "offline" }}
 authentication = "internal_hashed"
@@ -138,6 +142,8 @@ network_backend = "epoll"
 limits = {{ }}
 VirtualHost "localhost"
     ssl = {{ key = "{dir}/key.pem"; certificate = "{dir}/crt.pem"; }}
+Component "{component}"
+    component_secret = "{password}"
 """
 
 
@@ -163,6 +169,8 @@ class Prosody(Peer):
 
     def configure(self, archive):
         self.write("prosody.cfg.lua", PROSODY.format(dir=self.dir, port=self.port,
+                                                     component_port=self.component_port,
+                                                     component=COMPONENT, password=PASSWORD,
                                                      archive=', "mam"' if archive else ""))
 
     def store(self, groups):
@@ -203,6 +211,12 @@ listen:
     starttls: true
     backlog: 1024
     max_stanza_size: 262144
+  -
+    port: {component_port}
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    shaper_rule: none
+    hosts: {{ "{component}": {{ password: "{password}" }} }}
 modules:
   mod_disco: {{}}
   mod_ping: {{}}
@@ -250,7 +264,8 @@ class Ejabberd(Peer):
 
     def configure(self, archive):
         self.write("ejabberd.yml", EJABBERD.format(
-            dir=self.dir, port=self.port,
+            dir=self.dir, port=self.port, component_port=self.component_port, component=COMPONENT,
+            password=PASSWORD,
             archive="  mod_mam: { default: always, db_type: mnesia }\n" if archive else ""))
 
     def run(self):
@@ -292,7 +307,7 @@ class Ejabberd(Peer):
 JABBERD2_ROUTER = """<router><id>router</id><pidfile>{dir}/router.pid</pidfile>
 <log type='file'><file>{dir}/router.log</file></log>
 <local><ip>127.0.0.1</ip><port>{bus}</port><users>{dir}/router-users.xml</users>
-<secret>secret</secret></local>
+<secret>{password}</secret></local>
 <io><max_fds>65536</max_fds><limits><bytes>0</bytes><connects>0</connects></limits></io>
 <aci><acl type='all'><user>jabberd</user></acl></aci></router>"""
 
@@ -359,7 +374,9 @@ class Jabberd2(Peer):
         return os.path.exists("/usr/sbin/jabberd2-router")
 
     def create(self):
-        values = {"dir": self.dir, "port": self.port, "bus": free_port(),
+        # XEP-0114 components come to its router's own port.
+        values = {"dir": self.dir, "port": self.port, "bus": self.component_port,
+                  "password": PASSWORD,
                   "lib": os.path.dirname(glob.glob("/usr/lib/*/jabberd2/authreg_sqlite.so")[0])}
         for name, text in (("router", JABBERD2_ROUTER), ("sm", JABBERD2_SM),
                            ("c2s", JABBERD2_C2S), ("router-users", JABBERD2_USERS)):

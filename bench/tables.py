@@ -94,7 +94,7 @@ def figures(r):
         return []
     if r["load"] == "idle":
         return [("", r["pss_each"] / 1024, "KiB", 1)]
-    if r["load"] in ("pingpong", "relay") and r["pairs"] == 1:
+    if r["load"] in ("pingpong", "relay", "component") and r["pairs"] == 1:
         return [(", p50", r["p50_us"], "µs", 0), (", p99", r["p99_us"], "µs", 0)]
     if r["load"] == "login":
         return [("", r["cpu_us_each"] / 1000, "ms CPU", 2)]

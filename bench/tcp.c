@@ -36,6 +36,7 @@ struct tcp_conn {
 	int fd;
 	enum conn_state state;
 	bool freed;
+	bool plain;   /* never TLS */
 	bool watched; /* known to epoll */
 	bool paused;
 	bool resumed; /* no longer paused: OpenSSL may have what epoll does not see */
@@ -157,7 +158,8 @@ static void spread(struct tcp *n, int fd)
 	bind(fd, (const struct sockaddr *)&from, sizeof from);
 }
 
-struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *arg)
+static struct tcp_conn *open_to(struct tcp *n, const struct sockaddr *addr, bool plain,
+				const struct tcp_events *events, void *arg)
 {
 	int one = 1;
 	int fd = socket(n->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -166,7 +168,7 @@ struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *
 		return NULL;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	spread(n, fd);
-	if (connect(fd, (struct sockaddr *)&n->addr, n->addrlen) != 0 && errno != EINPROGRESS) {
+	if (connect(fd, addr, n->addrlen) != 0 && errno != EINPROGRESS) {
 		int saved = errno;
 		close(fd);
 		errno = saved;
@@ -175,6 +177,7 @@ struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *
 	struct tcp_conn *c = xcalloc(1, sizeof *c);
 	c->tcp = n;
 	c->fd = fd;
+	c->plain = plain;
 	c->on = events;
 	c->arg = arg;
 	list_init(&c->link);
@@ -182,6 +185,23 @@ struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *
 	str_init(&c->out);
 	want(c, EPOLLOUT);
 	return c;
+}
+
+struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *arg)
+{
+	return open_to(n, (const struct sockaddr *)&n->addr, false, events, arg);
+}
+
+struct tcp_conn *tcp_open_plain(struct tcp *n, uint16_t port, const struct tcp_events *events,
+				void *arg)
+{
+	struct sockaddr_storage addr = n->addr;
+
+	if (addr.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)(void *)&addr)->sin6_port = htons(port);
+	else
+		((struct sockaddr_in *)(void *)&addr)->sin_port = htons(port);
+	return open_to(n, (const struct sockaddr *)&addr, true, events, arg);
 }
 
 void tcp_close(struct tcp_conn **cp)
@@ -274,7 +294,7 @@ static void connected(struct tcp_conn *c)
 		fail(c, strerror(error));
 		return;
 	}
-	if (c->tcp->opts->tls == TLS_DIRECT) {
+	if (c->tcp->opts->tls == TLS_DIRECT && !c->plain) {
 		tcp_start_tls(c);
 		return;
 	}

@@ -37,6 +37,10 @@ void tcp_turn_for(struct tcp *n, double seconds);
 /* Starts to connect; direct TLS if the options say so. NULL with errno: out of sockets. */
 struct tcp_conn *tcp_open(struct tcp *n, const struct tcp_events *events, void *arg);
 
+/* The same to another port of that host, never with TLS. */
+struct tcp_conn *tcp_open_plain(struct tcp *n, uint16_t port, const struct tcp_events *events,
+				void *arg);
+
 /* Safe in a callback. No close_notify and no waiting: what was not flushed is lost. */
 void tcp_close(struct tcp_conn **cp);
 
