@@ -13,6 +13,7 @@
 
 struct component {
 	const struct opts *opts;
+	struct tcp *tcp;
 	struct tcp_conn *conn;
 	struct scan scan;
 	bool ready;
@@ -126,6 +127,7 @@ struct component *component_open(struct tcp *n, const struct opts *o)
 	uint64_t end = monotime_now().us + (uint64_t)(o->deadline * 1e6);
 
 	c->opts = o;
+	c->tcp = n;
 	scan_init(&c->scan);
 	c->conn = tcp_open_plain(n, o->component_port, &events, c);
 	while (c->conn && !c->ready && !*c->why && monotime_now().us < end)
@@ -141,9 +143,15 @@ void component_close(struct component **cp)
 {
 	struct component *c = *cp;
 
+	uint64_t end = monotime_now().us + 2000000;
+
 	*cp = NULL;
 	if (!c)
 		return;
+	if (c->ready && !*c->why)
+		str_adds(tcp_output(c->conn), "</stream:stream>");
+	while (c->ready && !*c->why && monotime_now().us < end)
+		tcp_turn(c->tcp, 100);
 	if (c->conn)
 		tcp_close(&c->conn);
 	free(c);

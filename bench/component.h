@@ -15,6 +15,7 @@ struct tcp;
 /* Connects to opts.component_port and turns the loop until the server has taken the secret. NULL:
  * it did not within opts.deadline (said on stderr). */
 struct component *component_open(struct tcp *n, const struct opts *o);
+/* Ends its stream and waits for the server to do the same, two seconds at most. */
 void component_close(struct component **cp);
 
 /* Why its connection ended; NULL: it stands. */
