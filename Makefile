@@ -8,8 +8,8 @@ B := $(O)/$(V)
 USES.supervisor    := supervisor proc net base
 USES.router        := router session ipc xmpp proc net base
 USES.datastore     := datastore scram ipc proc net base
-USES.cm-client     := cm-client xmpp ipc proc net base
-USES.cm-component  := cm-component xmpp ipc proc net base
+USES.cm-client     := cm-client cm xmpp ipc proc net base
+USES.cm-component  := cm-component cm xmpp ipc proc net base
 USES.callbridge    := callbridge cli/common scram ipc xmpp proc net base
 USES.dns           := cli/dns cli/common scram ipc xmpp proc net base
 USES.xmpp          := cli/xmpp cli/common scram ipc xmpp proc net base
@@ -23,13 +23,13 @@ PKGS.cm-client     := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
 PKGS.cm-component  := libconfig libuv libzmq libxml-2.0 libidn openssl
 PKGS.callbridge    := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl libunbound
 PKGS.dns           := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl libunbound
-PKGS.xmpp          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
+PKGS.xmpp          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl libedit
 PKGS.pki           := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl
 PKGS.echo          := libconfig libuv libzmq
 PKGS.dummy         := libconfig libuv
 PKGS.xmpp-load     := openssl
 PKGS.test          := libconfig libuv libzmq libxml-2.0 libidn openssl libgsasl sqlite3 cmocka libstrophe libunbound libedit
-PROGRAMS           := supervisor router datastore cm-client xmpp pki
+PROGRAMS           := supervisor router datastore cm-client cm-component callbridge xmpp pki dns
 USES.xmpp-load     := bench base
 USES.relay         := tests/support/relay ipc net base
 PKGS.relay         := libuv libzmq openssl
@@ -39,7 +39,7 @@ USES.strophe-client := tests/matrix/strophe cli/common base
 PKGS.strophe-client := libstrophe
 TEST_PROGRAMS      := echo dummy xmpp-load relay ledger strophe-client
 
-DIRS := lib/base lib/net lib/xmpp lib/ipc lib/scram lib/proc supervisor router session datastore cm-client \
+DIRS := lib/base lib/net lib/xmpp lib/ipc lib/scram lib/proc lib/cm supervisor router session datastore cm-client \
 	cm-component callbridge cli/common cli/xmpp cli/pki cli/dns tests/support tests/support/echo tests/support/dummy tests/support/relay tests/ledger \
 	tests/matrix/strophe bench
 
@@ -59,7 +59,7 @@ CFLAGS   := -std=gnu11 $(WARN) $(CFLAGS.$(V)) -fno-common -pthread
 LDFLAGS  := -rdynamic -pthread -Wl,-z,relro,-z,now $(filter -fsanitize=% -O%,$(CFLAGS.$(V)))
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --silence-errors --cflags $(PKGS.test) 2>/dev/null))
 
-.PHONY: all check run deps bench soak fuzz lint format clean tests programs
+.PHONY: all check run deps bench soak fuzz lint format clean tests programs man install
 .DEFAULT_GOAL := all
 all: programs
 programs: $(PROGRAMS:%=$(B)/bin/%) $(O)/bin
@@ -93,6 +93,20 @@ $(foreach p,$(PROGRAMS) $(TEST_PROGRAMS),$(eval $(call program_rule,$(p))))
 
 include tests/tests.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# The man pages, made from what each program says of itself.
+man: programs
+	@packaging/man/make-man $(B)/bin $(O)/man
+# make install PREFIX=/usr/local [DESTDIR=...]: programs, man pages, completion.
+PREFIX ?= /usr/local
+install: man
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 \
+		share/bash-completion/completions)
+	install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(O)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(O)/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	for p in xmpp pki dns callbridge supervisor; do install -m 644 packaging/completion/roundhouse.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; done
 
 deps:
 	@packaging/deps

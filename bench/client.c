@@ -6,6 +6,7 @@
 
 #include "base/xmem.h"
 #include "bench/acks.h"
+#include "bench/component.h"
 #include "bench/tcp.h"
 #include "bench/scan.h"
 #include "bench/scram.h"
@@ -18,6 +19,7 @@ enum state {
 	RESULT,
 	RESUMING,
 	BINDING,
+	SHAKING, /* a component */
 	SESSION,
 	ENABLING,
 	READY,
@@ -26,6 +28,7 @@ enum state {
 
 struct client {
 	const struct opts *opts;
+	const struct client_component *component; /* NULL: a client */
 	struct tcp_conn *conn;
 	const struct client_events *on;
 	void *arg;
@@ -76,10 +79,23 @@ static void open_stream(struct client *c)
 	c->state = FEATURES;
 }
 
+static void open_component(struct client *c)
+{
+	str_addf(tcp_output(c->conn),
+		 "<stream:stream xmlns='jabber:component:accept' "
+		 "xmlns:stream='http://etherx.jabber.org/streams' to='%s'>",
+		 c->component->domain);
+	c->state = c->resume ? RESUMING : SHAKING;
+}
+
 static void on_connected(void *arg)
 {
 	struct client *c = arg;
 
+	if (c->component) {
+		open_component(c);
+		return;
+	}
 	c->secure = c->opts->tls == TLS_DIRECT || c->state == PROCEED;
 	open_stream(c);
 }
@@ -139,6 +155,17 @@ static void resume(struct client *c)
 	str_addf(tcp_output(c->conn), "<resume xmlns='urn:xmpp:sm:3' h='%u' previd='%s'/>",
 		 c->resume_h, c->resume);
 	c->state = RESUMING;
+}
+
+/* Roundhouse's components may resume: who they are is proven behind that. */
+static void shake_hands(struct client *c, struct slice header)
+{
+	struct str *out = tcp_output(c->conn);
+
+	if (c->state == RESUMING)
+		str_addf(out, "<resume xmlns='urn:xmpp:sm:3' h='%u' previd='%s'/>", c->resume_h,
+			 c->resume);
+	component_handshake(out, header, c->component->secret);
 }
 
 static void on_features(struct client *c, struct slice features)
@@ -264,7 +291,11 @@ static void on_resumed(struct client *c, struct slice stanza)
 static void on_not_resumed(struct client *c, struct slice stanza)
 {
 	c->on->on_resume(c->arg, c, stanza);
-	if (c->state == RESUMING)
+	if (c->state != RESUMING)
+		return;
+	if (c->component)
+		c->state = SHAKING; /* what proved who we are is answered next */
+	else
 		bind(c);
 }
 
@@ -278,6 +309,14 @@ static void on_proceed(struct client *c, struct slice stanza)
 {
 	(void)stanza;
 	tcp_start_tls(c->conn);
+}
+
+static void on_handshake(struct client *c, struct slice stanza)
+{
+	(void)stanza;
+	c->jid = xstrdup(c->component->domain);
+	c->has_sm = true; /* it was not asked */
+	bound(c);
 }
 
 static void on_session(struct client *c, struct slice stanza)
@@ -294,6 +333,7 @@ static const struct step steps[] = {
 	{RESUMING, "resumed", on_resumed},
 	{RESUMING, "failed", on_not_resumed},
 	{BINDING, "iq", on_bound},
+	{SHAKING, "handshake", on_handshake},
 	{SESSION, "iq", on_session},
 	{ENABLING, "enabled", on_enabled},
 	{ENABLING, "failed", on_not_enabled},
@@ -367,6 +407,8 @@ static size_t take_all(struct client *c, const struct str *in)
 		const char *lt = memchr(rest.data, '<', used);
 		if (r == SCAN_END)
 			end(c, "the server ended the stream");
+		else if (r == SCAN_OPEN && c->component)
+			shake_hands(c, slice_of(rest.data, used));
 		else if (r == SCAN_CHILD)
 			take(c, slice_of(lt, used - (size_t)(lt - rest.data)));
 	}
@@ -410,12 +452,20 @@ struct client *client_new(struct tcp *n, const struct opts *o, uint32_t user,
 		c->resource = wish->resource ? xstrdup(wish->resource) : NULL;
 		c->resume = wish->resume ? xstrdup(wish->resume) : NULL;
 		c->resume_h = wish->h;
+		c->component = wish->component;
 	}
 	snprintf(c->user, sizeof c->user, "%s%u", o->user, user);
 	scram_init(&c->scram, false);
-	c->conn = tcp_open(n, &tcp_events, c);
-	if (!c->conn)
+	if (c->component)
+		c->conn = tcp_open_plain(n, c->component->port, &tcp_events, c);
+	else
+		c->conn = tcp_open(n, &tcp_events, c);
+	if (!c->conn) {
 		client_free(&c);
+		return NULL;
+	}
+	if (c->component)
+		tcp_buffer(c->conn, c->component->buffer);
 	return c;
 }
 

@@ -1,6 +1,6 @@
 /*
  * client - one XMPP client: connects, secures, authenticates, binds (RFC 6120), then hands every
- * stanza that comes to its load. Knows nothing of what is measured.
+ * stanza that comes to its load. Knows nothing of what is measured. Or a component (XEP-0114).
  *
  * With the option sm it enables XEP-0198 before it is ready, counts and acknowledges by itself.
  * Without, such elements reach the load like stanzas.
@@ -31,11 +31,20 @@ struct client_events {
 	void (*on_closed)(void *arg, struct client *c, const char *why);
 };
 
+/* A component instead: in clear, at another port. It outlives its clients. */
+struct client_component {
+	uint16_t port;
+	const char *domain; /* its own: also what client_jid() says */
+	const char *secret;
+	int buffer; /* bytes that the kernel keeps for it; 0 = as the kernel likes */
+};
+
 /* How to come back or what to be called; copied. */
 struct client_wish {
 	const char *resource; /* NULL: as the server likes */
 	const char *resume;   /* the session to resume (XEP-0198 previd); NULL: bind */
 	uint32_t h;	      /* ... and how many stanzas of it were taken */
+	const struct client_component *component; /* NULL: a client */
 };
 
 /* Starts to log in as account user of the options. wish may be NULL. NULL with errno: out of

@@ -31,24 +31,24 @@ static void on_connected(void *arg)
 }
 
 /* XEP-0114 3: SHA-1 of stream id and secret, in hexadecimal. */
-static void shake_hands(struct component *c, struct slice header)
+void component_handshake(struct str *out, struct slice header, const char *secret)
 {
 	const char *tag =
 		memmem(header.data, header.len, "<stream:stream", 14); /* behind <?xml?> */
 	size_t skip = tag ? (size_t)(tag - header.data) : 0;
 	struct slice id = scan_attribute(slice_of(header.data + skip, header.len - skip), "id");
-	struct str out = STR_INIT;
+	struct str proof = STR_INIT;
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned int len = 0;
 
-	str_add(&out, id.data, id.len);
-	str_adds(&out, c->opts->component_secret);
-	EVP_Digest(out.data, out.len, digest, &len, EVP_sha1(), NULL);
-	str_reset(&out);
+	str_add(&proof, id.data, id.len);
+	str_adds(&proof, secret);
+	EVP_Digest(proof.data, proof.len, digest, &len, EVP_sha1(), NULL);
+	str_clear(&proof);
+	str_adds(out, "<handshake>");
 	for (unsigned int i = 0; i < len; i++)
-		str_addf(&out, "%02x", digest[i]);
-	str_addf(tcp_output(c->conn), "<handshake>%.*s</handshake>", (int)out.len, out.data);
-	str_clear(&out);
+		str_addf(out, "%02x", digest[i]);
+	str_adds(out, "</handshake>");
 }
 
 static void add_attribute(struct str *out, const char *name, struct slice value)
@@ -98,7 +98,8 @@ static void on_data(void *arg)
 		if (got == SCAN_MORE)
 			return;
 		if (got == SCAN_OPEN)
-			shake_hands(c, slice_of(all.data, used));
+			component_handshake(tcp_output(c->conn), slice_of(all.data, used),
+					    c->opts->component_secret);
 		else if (got == SCAN_CHILD)
 			take(c, slice_of(all.data, used));
 		str_consume(in, used);

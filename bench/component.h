@@ -7,10 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+#include "base/str.h"
 #include "bench/opts.h"
 
 struct component;
 struct tcp;
+
+/* Appends <handshake/> for the stream that the server has opened with this header (XEP-0114 3). */
+void component_handshake(struct str *out, struct slice header, const char *secret);
 
 /* Connects to opts.component_port and turns the loop until the server has taken the secret. NULL:
  * it did not within opts.deadline (said on stderr). */

@@ -8,7 +8,7 @@ import resource
 import subprocess
 import time
 
-from accounts import write_pie
+from accounts import COMPONENT, PASSWORD, write_pie
 from peers import end_process, free_port, wait_port
 
 BIN = os.path.abspath(os.environ.get("BIN", "build/bin"))
@@ -18,6 +18,7 @@ IMPORTERS = 16  # each waits for the disk, one after the other of its accounts
 # down; an archive only where it is said (the other servers have none either).
 CONFIG = {"cm-client": 'starttls = "optional"; instances = {instances};',
           "archive": 'enabled = {archive};',
+          "cm-component": 'bytes_per_second = 0; session_unsettled_bytes = 16777216;',
           "router": "sessions_per_user = 100;",
           "limits": "session_unsettled_bytes = 16777216; bytes_per_second = 0; "
                     "connections = {connections};"}
@@ -31,8 +32,10 @@ class Roundhouse:
 
     def __init__(self, folder):
         self.port = free_port()
+        self.component_port = free_port()
         self.dir = os.path.join(folder, "instance")
         self.proc = None
+        self.component_added = False
         self.pending = []
 
     @staticmethod
@@ -58,7 +61,8 @@ class Roundhouse:
 
     def create(self):
         self.finish(self.command("supervisor", "init", "--domain", "localhost", "--listen",
-                                 f"127.0.0.1:{self.port}"))
+                                 f"127.0.0.1:{self.port}", "--components",
+                                 f"127.0.0.1:{self.component_port}"))
         with open(self.config_path(), encoding="utf-8") as f:
             self.config = f.read()
 
@@ -85,12 +89,26 @@ class Roundhouse:
                                           "-f"], stdout=out, stderr=out)
         wait_port(self.port, self.proc)
         self.wait_ready()
+        if not self.component_added:
+            self.add_component()
+            self.component_added = True
         if self.pending:
             for group in self.pending:
                 self.add_group(group)
             self.pending = []
             self.stop()
             self.launch()  # memory that the import has freed would be used again unseen
+
+    def add_component(self):
+        adder = self.command("xmpp", "component", "add", COMPONENT.split(".")[0], "--secret-file",
+                             self.write_secret())
+        self.finish(adder)
+
+    def write_secret(self):
+        path = os.path.join(self.dir, "component.secret")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(PASSWORD + "\n")
+        return path
 
     def seed(self, group):
         """These accounts are wanted when it is launched next."""

@@ -239,6 +239,16 @@ void tcp_pause(struct tcp_conn *c, bool paused)
 		tcp_output(c); /* comes by in this turn's flush */
 }
 
+int tcp_buffer(struct tcp_conn *c, int bytes)
+{
+	socklen_t len = sizeof bytes;
+
+	if (bytes)
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	getsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
+	return bytes;
+}
+
 static const char *tls_reason(void)
 {
 	static char text[160];

@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "base/xmem.h"
 #include "cm-client/c2s_service.h"
+#include "cm/cm_stats.h"
 #include "ipc/stanza_kinds.h"
+#include "proc/proc_listen.h"
 
 #define BUS_PATH	"run/bus/router"
 #define DRAIN_TICK_MS	20
@@ -26,8 +28,8 @@ static void on_up(void *arg, bool fresh)
 	proc_ready(s->proc, true);
 	if (!fresh)
 		return;
-	c2s_traces_free(&s->traces);
-	c2s_quarantine_ask_again(s->quarantine);
+	cm_traces_free(&s->traces);
+	cm_quarantine_ask_again(s->quarantine);
 	hold_announce(s->hold);
 	c2s_keys_ask_again(s->keys);
 	c2s_accounts_ask_again(s->accounts);
@@ -126,34 +128,11 @@ static void on_record(void *arg, uint16_t type, struct slice body)
 	case MSG_STORED:
 		c2s_keys_stored(s->keys, body);
 		c2s_accounts_stored(s->accounts, body);
-		c2s_quarantine_stored(s->quarantine, body);
+		cm_quarantine_stored(s->quarantine, body);
 		break;
 	default:
 		log_warn("bus", "event=unexpected_record type=%s", codec_name(type));
 	}
-}
-
-/* P1, of this process: what its streams sent into custody and how it ended. */
-static void add_books(const struct hold *h, struct str *out)
-{
-	const struct hold_books *b = hold_books(h);
-
-	str_addf(out,
-		 " custody_accepted=%llu custody_delivered=%llu custody_stored=%llu "
-		 "custody_bounced=%llu custody_consumed=%llu custody_discarded=%llu "
-		 "custody_released=%llu custody_held=%llu custody_held_bytes=%zu "
-		 "custody_difference=%llu deliveries=%llu repeats=%llu undeliverable=%llu "
-		 "unforgotten=%llu suspects=%llu quarantined=%llu",
-		 (unsigned long long)b->accepted, (unsigned long long)b->settled[SETTLED_DELIVERED],
-		 (unsigned long long)b->settled[SETTLED_STORED],
-		 (unsigned long long)b->settled[SETTLED_BOUNCED],
-		 (unsigned long long)b->settled[SETTLED_CONSUMED],
-		 (unsigned long long)b->settled[SETTLED_DISCARDED], (unsigned long long)b->released,
-		 (unsigned long long)b->held, hold_total(h),
-		 (unsigned long long)hold_books_difference(b), (unsigned long long)b->deliveries,
-		 (unsigned long long)b->repeats, (unsigned long long)b->undeliverable,
-		 (unsigned long long)b->unforgotten, (unsigned long long)b->suspects,
-		 (unsigned long long)b->quarantined);
 }
 
 static void add_stats(void *arg, struct str *out)
@@ -175,7 +154,7 @@ static void add_stats(void *arg, struct str *out)
 		 (unsigned long long)s->stats.stanzas_out, (unsigned long long)s->stats.bytes_in,
 		 (unsigned long long)s->stats.bytes_out, hold_total(s->hold),
 		 c2s_keys_waiting(s->keys));
-	add_books(s->hold, out);
+	cm_stats_books(s->hold, out);
 }
 
 static const struct bus_events bus_events = {
@@ -234,7 +213,7 @@ static void on_quarantine(void *arg, const struct hold_quarantined *q)
 {
 	struct c2s *s = arg;
 
-	c2s_quarantine_add(s->quarantine, q);
+	cm_quarantine_add(s->quarantine, q);
 }
 
 static const struct hold_events hold_events = {
@@ -275,10 +254,10 @@ static void on_timer(void *arg)
 {
 	struct c2s *s = arg;
 	struct monotime now = monotime_now();
-	struct c2s_deadline *e;
+	struct cm_deadline *e;
 
 	s->timer_at.us = 0;
-	while ((e = c2s_deadlines_due(&s->deadlines, now))) {
+	while ((e = cm_deadlines_due(&s->deadlines, now))) {
 		if (e->of == C2S_DEADLINE_ACK || e->of == C2S_DEADLINE_ASK ||
 		    e->of == C2S_DEADLINE_SOON)
 			c2s_conn_ack_deadline(list_entry(e, struct c2s_conn, ack));
@@ -294,7 +273,7 @@ void c2s_arm(struct c2s *s)
 {
 	struct monotime at;
 
-	if (!c2s_deadlines_next(&s->deadlines, &at))
+	if (!cm_deadlines_next(&s->deadlines, &at))
 		return;
 	if (s->timer_at.us && !monotime_before(at, s->timer_at))
 		return;
@@ -315,7 +294,7 @@ static void use_tls(void *arg)
 	struct c2s *s = arg;
 	unsigned char secret[32];
 
-	s->tls = c2s_certs_tls(s->certs);
+	s->tls = cm_certs_tls(s->certs);
 	tls_ctx_secret(s->tls, "c2s decoy keys", secret);
 	c2s_sasl_set_secret(s->sasl, secret);
 	xwipe(secret, sizeof(secret));
@@ -324,7 +303,7 @@ static void use_tls(void *arg)
 /* On failure what stood before goes on, and status says so. */
 static enum err load_tls(struct c2s *s)
 {
-	enum err e = c2s_certs_load(s->certs);
+	enum err e = cm_certs_load(s->certs);
 
 	if (e == ERR_OK)
 		use_tls(s);
@@ -349,17 +328,11 @@ static enum err load_settings(struct c2s *s, const struct config *cfg)
 
 static void listen_all(struct c2s *s)
 {
-	const char *addr;
-	int fd;
-
-	for (size_t i = 0; i < C2S_LISTENERS_MAX; i++) {
-		fd = proc_listener(s->proc, i, &addr);
-		if (fd < 0)
-			break;
-		s->listeners[s->nlisteners++] = listener_new(s->loop, fd, on_accept, s);
-		log_info("-", "event=listen addr=%s", addr);
-	}
-	if (s->nlisteners == 0)
+	if (proc_listen_update(s->listeners) > 0)
+		return;
+	if (!proc_config(s->proc)->xmpp_enabled)
+		log_info("-", "event=no_listener reason=\"xmpp.enabled is false\"");
+	else
 		log_warn("-", "event=no_listener hint=\"the supervisor passed no socket: see "
 			      "cm-client.listen\"");
 }
@@ -373,10 +346,10 @@ static void init_lists(struct c2s *s)
 	list_init(&s->asking);
 	list_init(&s->throttled);
 	map64_init(&s->by_sid);
-	c2s_deadlines_init(&s->deadlines);
-	c2s_limits_init(&s->limits);
+	cm_deadlines_init(&s->deadlines);
+	cm_limits_init(&s->limits);
 	c2s_csi_pool_init(&s->csi_pool);
-	c2s_effects_init(&s->fx);
+	cm_effects_init(&s->fx);
 }
 
 enum err c2s_init(struct proc *p, void **state)
@@ -395,19 +368,20 @@ enum err c2s_init(struct proc *p, void **state)
 	hold_isolate(s->hold, s);
 	s->keys = c2s_keys_new(s->bus);
 	s->accounts = c2s_accounts_new(s->bus, c2s_conn_registered);
-	s->quarantine = c2s_quarantine_new(s->bus);
+	s->quarantine = cm_quarantine_new(s->bus);
 	source = c2s_keys_source(s->keys);
 	s->sasl = c2s_sasl_new(s->loop, &source, &c2s_conn_sasl_events);
 	s->xml = xml_in_new();
 	s->ask_hook = loop_hook_new(s->loop, on_ask, s); /* before that of the connections */
 	s->conn_set = conn_set_new(s->loop);
-	s->certs = c2s_certs_new(s->loop, p);
-	c2s_certs_on_renewed(s->certs, use_tls, s);
+	s->certs = cm_certs_new(s->loop, p, "xmpp-client");
+	cm_certs_on_renewed(s->certs, use_tls, s);
 	s->timer = loop_timer_new(s->loop, on_timer, s);
 	s->throttle_timer = loop_timer_new(s->loop, c2s_throttle_tick, s);
 	s->hook = loop_hook_new_at(s->loop, LOOP_FIRST, on_turn, s);
 	if (load_settings(s, proc_config(p)) != ERR_OK || load_tls(s) != ERR_OK)
 		return ERR_FORMAT;
+	s->listeners = proc_listen_new(p, on_accept, s);
 	listen_all(s);
 	return ERR_OK;
 }
@@ -430,8 +404,7 @@ void c2s_deinit(void *state)
 
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->nlisteners; i++)
-		listener_free(&s->listeners[i]);
+	proc_listen_free(&s->listeners);
 	free_conns(&s->conns);
 	free_conns(&s->dead);
 	loop_hook_free(&s->hook);
@@ -443,16 +416,16 @@ void c2s_deinit(void *state)
 	c2s_sasl_free(&s->sasl);
 	c2s_keys_free(&s->keys);
 	c2s_accounts_free(&s->accounts);
-	c2s_quarantine_free(&s->quarantine);
+	cm_quarantine_free(&s->quarantine);
 	hold_free(&s->hold);
 	bus_close(&s->bus);
 	xml_in_free(&s->xml);
-	c2s_certs_free(&s->certs);
+	cm_certs_free(&s->certs);
 	map64_clear(&s->by_sid);
-	c2s_limits_clear(&s->limits);
+	cm_limits_clear(&s->limits);
 	c2s_csi_pool_clear(&s->csi_pool);
-	c2s_effects_clear(&s->fx);
-	c2s_traces_free(&s->traces);
+	cm_effects_clear(&s->fx);
+	cm_traces_free(&s->traces);
 	c2s_settings_clear(&s->settings);
 	free(s);
 }
@@ -482,11 +455,16 @@ void c2s_on_reload(void *state, const struct config *old)
 	(void)old;
 	load_settings(s, proc_config(s->proc));
 	load_tls(s);
+	if (!s->draining)
+		listen_all(s);
 	list_each_safe (it, &s->conns) {
 		struct c2s_conn *c = conn_of(it);
 		struct slice domain = c2s_stream_domain(c->stream);
 
-		if (domain.len && !c2s_settings_serves(&s->settings, domain))
+		/* CUSTODY 4: that ends sessions, it does not detach them. */
+		if (!proc_config(s->proc)->xmpp_enabled)
+			c2s_conn_stop(c, "system-shutdown", "this service has been disabled");
+		else if (domain.len && !c2s_settings_serves(&s->settings, domain))
 			c2s_conn_stop(c, "host-gone", "this domain is not served here any more");
 	}
 }
@@ -520,9 +498,7 @@ void c2s_drain(void *state)
 		return;
 	s->draining = true;
 	s->settings.wait_ms[C2S_DEADLINE_LINGER] = DRAIN_LINGER_MS;
-	for (size_t i = 0; i < s->nlisteners; i++)
-		listener_free(&s->listeners[i]);
-	s->nlisteners = 0;
+	proc_listen_stop(s->listeners);
 	log_info("-", "event=drain connections=%zu", s->limits.connections);
 	list_each_safe (it, &s->conns)
 		c2s_conn_lost(conn_of(it), "system-shutdown", "this server is stopping");

@@ -7,14 +7,14 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "base/xmem.h"
-#include "cm-client/c2s_rate.h"
+#include "cm/cm_rate.h"
 #include "ipc/bus.h"
 #include "ipc/link.h"
 
 /* Below the stream's own wait for an answer: what comes is an answer, and what the datastore has
  * not begun by then it does not do. */
 #define DEADLINE_MS   4000
-#define OPS	      (1ULL << 62) /* op ids that c2s_keys and c2s_quarantine never use */
+#define OPS	      (1ULL << 62) /* op ids that c2s_keys and cm_quarantine never use */
 #define ADDRESSES_MAX 65536
 #define HOUR_US	      3600000000ULL
 #define PURGE_MS      60000
@@ -26,7 +26,7 @@ struct request {
 };
 
 struct visitor {
-	uint64_t paid; /* see c2s_rate.h */
+	uint64_t paid; /* see cm_rate.h */
 };
 
 struct c2s_accounts {
@@ -92,7 +92,7 @@ static void purge(struct c2s_accounts *a, struct monotime now)
 	a->purged = now;
 	map_init(&left);
 	while (map_next(&a->addresses, &it, &key, &v)) {
-		if (c2s_rate_is_idle(((struct visitor *)v)->paid, now))
+		if (cm_rate_is_idle(((struct visitor *)v)->paid, now))
 			free(v);
 		else
 			map_put(&left, key, v);
@@ -101,10 +101,10 @@ static void purge(struct c2s_accounts *a, struct monotime now)
 	a->addresses = left;
 }
 
-bool c2s_accounts_allow(struct c2s_accounts *a, const struct c2s_address *from,
+bool c2s_accounts_allow(struct c2s_accounts *a, const struct cm_address *from,
 			unsigned int per_hour, struct monotime now)
 {
-	const struct c2s_rate rate = {.units = per_hour, .per_us = HOUR_US, .burst = per_hour};
+	const struct cm_rate rate = {.units = per_hour, .per_us = HOUR_US, .burst = per_hour};
 	struct slice key = slice_of(from->bytes, from->len);
 	struct visitor *v = map_find(&a->addresses, key);
 	uint64_t paid;
@@ -114,7 +114,7 @@ bool c2s_accounts_allow(struct c2s_accounts *a, const struct c2s_address *from,
 	if (!v && a->addresses.count >= ADDRESSES_MAX)
 		return false;
 	paid = v ? v->paid : 0;
-	if (c2s_rate_take(&paid, &rate, 1, now))
+	if (cm_rate_take(&paid, &rate, 1, now))
 		return false; /* not counted: who waits an hour has all attempts again */
 	if (!v) {
 		v = xcalloc(1, sizeof(*v));

@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/monotime.h"
 #include "base/slice.h"
-#include "cm-client/c2s_limits.h"
+#include "cm/cm_limits.h"
 
 struct bus;
 struct c2s_accounts;
@@ -26,7 +26,7 @@ struct c2s_accounts *c2s_accounts_new(struct bus *bus, void (*done)(void *arg, e
 void c2s_accounts_free(struct c2s_accounts **ap);
 
 /* Takes one of the address's attempts; false: it has none left in this hour. */
-bool c2s_accounts_allow(struct c2s_accounts *a, const struct c2s_address *from,
+bool c2s_accounts_allow(struct c2s_accounts *a, const struct cm_address *from,
 			unsigned int per_hour, struct monotime now);
 size_t c2s_accounts_addresses(const struct c2s_accounts *a); /* remembered now */
 

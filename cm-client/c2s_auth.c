@@ -52,14 +52,14 @@ void c2s_auth_features(const struct c2s_stream *s, struct str *out)
 }
 
 /* RFC 6120 6.4.5: the failure; after too many the stream ends. */
-static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 		   const char *condition, const char *text)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
-	c2s_note(fx, "auth_failed", condition, text ? text : "");
+	cm_note(fx, "auth_failed", condition, text ? text : "");
 	if (s->state == C2S_CHECKING || s->state == C2S_ASKED)
-		c2s_effect(fx, C2S_FX_AUTH_DROP);
+		cm_effect(fx, C2S_FX_AUTH_DROP);
 	str_addf(out, "<failure xmlns='" NS_SASL "'><%s/>", condition);
 	if (text && *text) {
 		str_adds(out, "<text xml:lang='en'>");
@@ -67,7 +67,7 @@ static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 		str_adds(out, "</text>");
 	}
 	str_adds(out, "</failure>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 	s->state = s->secure ? C2S_LOGIN : C2S_OFFERED;
 	/* A server that is not ready is not the client's fault. */
 	if (strcmp(condition, "temporary-auth-failure") == 0)
@@ -77,31 +77,30 @@ static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 }
 
 /* The data of <auth/> or <response/> to fx->scratch. "=" is data of no length (RFC 6120 6.4.2). */
-static bool decode(const struct xml_node *n, struct c2s_effects *fx)
+static bool decode(const struct xml_node *n, struct cm_effects *fx)
 {
 	if (strcmp(n->text, "=") == 0)
 		return true;
 	return c2s_base64_decode(&fx->scratch, slice_str(n->text));
 }
 
-static void start(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
-		  size_t i)
+static void start(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx, size_t i)
 {
-	struct c2s_effect *e;
+	struct cm_effect *e;
 
 	s->mechanism = mechanisms[i].name;
 	if (!decode(ev->tree, fx)) {
 		refuse(s, ev, fx, "incorrect-encoding", "the initial response is not base64");
 		return;
 	}
-	e = c2s_effect(fx, C2S_FX_AUTH_START);
+	e = cm_effect(fx, C2S_FX_AUTH_START);
 	e->name = s->mechanism;
 	e->data = str_slice(&fx->scratch);
 	e->has_data = *ev->tree->text != '\0';
 	s->state = C2S_CHECKING;
 }
 
-void c2s_on_auth(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_auth(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	const char *name = xml_attr(ev->tree, "mechanism");
 
@@ -131,13 +130,13 @@ void c2s_on_auth(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_ef
 	refuse(s, ev, fx, "invalid-mechanism", "choose one of the mechanisms that were offered");
 }
 
-void c2s_on_response(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_response(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
-	struct c2s_effect *e;
+	struct cm_effect *e;
 
 	if (xml_is(ev->tree, NS_SASL, "response")) {
 		if (decode(ev->tree, fx)) {
-			e = c2s_effect(fx, C2S_FX_AUTH_DATA);
+			e = cm_effect(fx, C2S_FX_AUTH_DATA);
 			e->data = str_slice(&fx->scratch);
 			s->state = C2S_CHECKING;
 			return;
@@ -153,38 +152,38 @@ void c2s_on_response(struct c2s_stream *s, const struct c2s_event *ev, struct c2
 		c2s_fail(s, ev, fx, "not-authorized", "finish the login first");
 }
 
-void c2s_on_challenge(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_challenge(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	str_adds(out, "<challenge xmlns='" NS_SASL "'>");
 	c2s_base64_encode(out, ev->data);
 	str_adds(out, "</challenge>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 	s->state = C2S_ASKED;
 }
 
-void c2s_on_authenticated(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_authenticated(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	str_adds(out, "<success xmlns='" NS_SASL "'>");
 	c2s_base64_encode(out, ev->data);
 	str_adds(out, "</success>");
-	c2s_out_end(fx);
-	c2s_effect(fx, C2S_FX_AUTH_DROP);
-	c2s_effect(fx, C2S_FX_RESTART); /* RFC 6120 6.4.6 */
+	cm_out_end(fx);
+	cm_effect(fx, C2S_FX_AUTH_DROP);
+	cm_effect(fx, CM_FX_RESTART); /* RFC 6120 6.4.6 */
 	s->bare = xasprintf("%.*s@%s", SLICE_ARG(ev->user), s->domain);
 	s->open = false;
 	s->state = C2S_PROVEN;
 }
 
-void c2s_on_auth_failed(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_auth_failed(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	refuse(s, ev, fx, ev->condition, ev->text);
 }
 
-void c2s_on_auth_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_auth_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	refuse(s, ev, fx, "temporary-auth-failure",
 	       "the account store does not answer now: try again later");

@@ -31,19 +31,19 @@ static void iq_open(const struct c2s_stream *s, struct str *out, const char *typ
 	str_addc(out, '>');
 }
 
-static void iq_error(const struct c2s_stream *s, struct c2s_effects *fx, struct slice id,
+static void iq_error(const struct c2s_stream *s, struct cm_effects *fx, struct slice id,
 		     const char *condition, const char *text)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
-	c2s_note(fx, "bind_refused", condition, text ? text : "");
+	cm_note(fx, "bind_refused", condition, text ? text : "");
 	iq_open(s, out, "error", id, SLICE_NONE);
 	stanza_error_write(out, stanza_error_find(slice_str(condition)), text);
 	str_adds(out, "</iq>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 }
 
-static void ask_to_bind(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+static void ask_to_bind(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 			const struct xml_node *bind)
 {
 	const char *wish = xml_child_text(bind, NS_BIND, "resource");
@@ -66,11 +66,11 @@ static void ask_to_bind(struct c2s_stream *s, const struct c2s_event *ev, struct
 	free(s->bind_id);
 	s->bind_id = xstrdup(id);
 	str_adds(&fx->scratch, resource);
-	c2s_effect(fx, C2S_FX_BIND)->data = str_slice(&fx->scratch);
+	cm_effect(fx, CM_FX_BIND)->data = str_slice(&fx->scratch);
 	s->state = C2S_BINDING;
 }
 
-void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	const struct xml_node *bind = xml_child(ev->tree, NS_BIND, "bind");
 	const char *type = xml_attr(ev->tree, "type");
@@ -89,28 +89,28 @@ void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2
 		c2s_fail(s, ev, fx, "unsupported-stanza-type", "this element is not expected here");
 }
 
-void c2s_on_bound(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_bound(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	s->full = xstrndup(ev->jid.data, ev->jid.len);
 	iq_open(s, out, "result", slice_str(s->bind_id), SLICE_NONE);
 	str_adds(out, "<bind xmlns='" NS_BIND "'><jid>");
 	xml_out_text(out, ev->jid);
 	str_adds(out, "</jid></bind></iq>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 	free(s->bind_id);
 	s->bind_id = NULL;
 	s->state = C2S_BOUND;
 }
 
-void c2s_on_bind_refused(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_bind_refused(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	iq_error(s, fx, slice_str(s->bind_id), ev->condition, ev->text);
 	s->state = C2S_BINDABLE;
 }
 
-void c2s_on_bind_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_bind_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	(void)ev;
 	iq_error(s, fx, slice_str(s->bind_id), "resource-constraint",
@@ -130,16 +130,16 @@ static bool from_is_own(const struct c2s_stream *s, const struct jid *from)
 }
 
 /* The router answers it: only there are stanzas numbered (CUSTODY 10). */
-static void refuse_stanza(struct c2s_stream *s, struct c2s_effects *fx, const char *condition,
+static void refuse_stanza(struct c2s_stream *s, struct cm_effects *fx, const char *condition,
 			  const char *text)
 {
-	struct c2s_effect *e;
+	struct cm_effect *e;
 
-	c2s_note(fx, "stanza_refused", condition, text);
-	e = c2s_effect(fx, C2S_FX_REFUSE);
+	cm_note(fx, "stanza_refused", condition, text);
+	e = cm_effect(fx, CM_FX_REFUSE);
 	e->name = condition;
 	e->text = text;
-	c2s_sm_count(s);
+	cm_sm_count(&s->sm);
 }
 
 static bool payload_is(const struct stanza_in *st, const char *start, const char *ns)
@@ -152,9 +152,9 @@ static bool payload_is(const struct stanza_in *st, const char *start, const char
 
 /* IQs that are this stream's own matter, whatever it is addressed to. */
 static bool answer_stream_iq(struct c2s_stream *s, const struct stanza_in *st,
-			     struct c2s_effects *fx)
+			     struct cm_effects *fx)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	if (st->kind != STANZA_IQ || st->type != TYPE_SET)
 		return false;
@@ -167,15 +167,15 @@ static bool answer_stream_iq(struct c2s_stream *s, const struct stanza_in *st,
 	}
 	/* RFC 3921 3; draft-cridland-xmpp-session. Counted streams get nothing but from the router,
 	 * which knows it too. */
-	if (s->sm.state != C2S_SM_OFF || !payload_is(st, "<session", NS_SESSION))
+	if (s->sm.state != CM_SM_OFF || !payload_is(st, "<session", NS_SESSION))
 		return false;
 	iq_open(s, out, "result", st->id, st->to.text ? jid_full(&st->to) : SLICE_NONE);
 	str_adds(out, "</iq>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 	return true;
 }
 
-void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	const struct stanza_in *st = ev->stanza;
 
@@ -192,7 +192,7 @@ void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 	if (ev->verdict == XML_STANZA_BAD) {
 		refuse_stanza(s, fx, st->condition, st->why ? st->why : "");
 	} else if (!answer_stream_iq(s, st, fx)) {
-		c2s_effect(fx, C2S_FX_SEND);
-		c2s_sm_count(s);
+		cm_effect(fx, CM_FX_SEND);
+		cm_sm_count(&s->sm);
 	}
 }

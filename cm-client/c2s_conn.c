@@ -69,7 +69,7 @@ static void on_secure(void *arg)
 static void no_stranger(struct c2s_conn *c)
 {
 	if (c->stranger)
-		c2s_limits_login(&c->c2s->limits, &c->address);
+		cm_limits_login(&c->c2s->limits, &c->address);
 	c->stranger = false;
 }
 
@@ -96,7 +96,7 @@ static void on_closed(void *arg, const char *reason)
 	c2s_conn_lose_session(c, "connection-lost");
 	c2s_login_free(&c->login);
 	c2s_conn_drop_register(c);
-	c2s_deadline_clear(&c->deadline);
+	cm_deadline_clear(&c->deadline);
 	list_remove(&c->wait);
 	list_remove(&c->all);
 	list_append(&s->dead, &c->all);
@@ -113,23 +113,23 @@ static const struct conn_events conn_events = {
 /* Too many: one line a second for the log, the standard's error for the peer, no state for us. */
 static void refuse(struct c2s *s, int fd, const struct sockaddr_storage *peer, const char *why)
 {
-	struct c2s_effects fx;
+	struct cm_effects fx;
 	struct c2s_stream *stream = c2s_stream_new(&s->settings.rules);
 	struct c2s_event ev = {.kind = C2S_EV_STOP,
 			       .fresh = random_u64(),
 			       .condition = "policy-violation",
 			       .text = why};
 	struct monotime now = loop_now(s->loop);
-	struct c2s_address a = c2s_address_of(peer);
+	struct cm_address a = cm_address_of(peer);
 
 	s->stats.refused++;
-	c2s_trace_refused(s, peer, why);
-	c2s_effects_init(&fx);
+	cm_trace_refused(s->traces, peer, why);
+	cm_effects_init(&fx);
 	c2s_stream_step(stream, &ev, &fx);
 	if (send(fd, fx.bytes.data, fx.bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("-", "event=refusal_not_sent");
 	close(fd);
-	c2s_effects_clear(&fx);
+	cm_effects_clear(&fx);
 	c2s_stream_free(&stream);
 	if (s->refusal_logged.us && monotime_ms_between(s->refusal_logged, now) < REFUSAL_LOG_MS)
 		return;
@@ -142,8 +142,8 @@ static void refuse(struct c2s *s, int fd, const struct sockaddr_storage *peer, c
 
 void c2s_conn_new(struct c2s *s, int fd, const struct sockaddr_storage *peer)
 {
-	struct c2s_address address = c2s_address_of(peer);
-	const char *why = c2s_limits_enter(&s->limits, &address);
+	struct cm_address address = cm_address_of(peer);
+	const char *why = cm_limits_enter(&s->limits, &address);
 	struct c2s_conn *c;
 
 	if (why) {
@@ -158,7 +158,7 @@ void c2s_conn_new(struct c2s *s, int fd, const struct sockaddr_storage *peer)
 	c->last_read = loop_now(s->loop);
 	list_init(&c->wait);
 	list_init(&c->ask);
-	c2s_deadline_init(&c->ack);
+	cm_deadline_init(&c->ack);
 	str_init(&c->in);
 	str_init(&c->wish);
 	list_append(&s->conns, &c->all);
@@ -166,7 +166,7 @@ void c2s_conn_new(struct c2s *s, int fd, const struct sockaddr_storage *peer)
 	c->stream = c2s_stream_new(&s->settings.rules);
 	c2s_conn_set_name(c);
 	framer_init(&c->framer, &s->settings.before);
-	c2s_deadline_init(&c->deadline);
+	cm_deadline_init(&c->deadline);
 	c2s_set_deadline(c);
 	c->conn = conn_new(s->conn_set, fd, peer, &conn_events, c);
 	conn_detect_tls(c->conn, s->tls);
@@ -182,12 +182,12 @@ void c2s_conn_free(struct c2s_conn *c)
 	s->stats.bytes_in += conn_read(c->conn);
 	s->stats.bytes_out += conn_written(c->conn);
 	no_stranger(c);
-	c2s_limits_leave(&s->limits);
+	cm_limits_leave(&s->limits);
 	list_remove(&c->all);
 	list_remove(&c->wait);
 	list_remove(&c->ask);
-	c2s_deadline_clear(&c->deadline);
-	c2s_deadline_clear(&c->ack);
+	cm_deadline_clear(&c->deadline);
+	cm_deadline_clear(&c->ack);
 	c2s_login_free(&c->login);
 	c2s_conn_drop_register(c);
 	c2s_conn_drop_kept(c);
@@ -207,7 +207,7 @@ static void forget_session(struct c2s_conn *c)
 	c->nmarks = 0;
 	c2s_conn_drop_kept(c); /* not delivered: for whoever resumes, or judged again */
 	str_clear(&c->wish);
-	c2s_deadline_clear(&c->ack);
+	cm_deadline_clear(&c->ack);
 	list_remove(&c->ask);
 }
 

@@ -7,22 +7,6 @@
 #include "cm-client/c2s_stream.h"
 #include "xmpp/stanza_error.h"
 
-enum c2s_sm_state { C2S_SM_OFF, C2S_SM_ASKED, C2S_SM_ON };
-
-/* XEP-0198. Counters are modulo 2^32 (section 4). */
-struct c2s_sm {
-	uint8_t state; /* enum c2s_sm_state */
-	bool resumable;
-	bool early_r; /* <r/> came before <enabled/> was said */
-	bool owes;    /* an unasked <a/> when h reaches `owed` */
-	bool asked;   /* our <r/> is unanswered */
-	bool soon;    /* C2S_ACK_SOON runs */
-	uint32_t in;  /* stanzas that came since <enable/> */
-	uint32_t owed;
-	uint32_t acked;	   /* the client's last h */
-	uint32_t asked_at; /* stanzas that were out at our last <r/> */
-};
-
 struct c2s_stream {
 	const struct c2s_rules *rules;
 	enum c2s_state state;
@@ -36,80 +20,68 @@ struct c2s_stream {
 	char *domain;	       /* of the stream header; NULL before */
 	char *bare;
 	char *full;
-	struct c2s_sm sm;
+	struct cm_sm sm;
 	char *bind_id; /* id of the IQ that asks for binding, while the router is asked; XEP-0077:
 			  the datastore */
 };
 
-/* Effects. c2s_out() is where bytes go; c2s_out_end() makes the write of what was added since. */
-struct str *c2s_out(struct c2s_effects *fx);
-void c2s_out_end(struct c2s_effects *fx);
-struct c2s_effect *c2s_effect(struct c2s_effects *fx, enum c2s_effect_kind kind);
-
-/* A refusal that does not end the stream, for the log. */
-void c2s_note(struct c2s_effects *fx, const char *event, const char *condition, const char *text);
-
 /* Says the stream error (with a header, if none was sent yet: RFC 6120 4.9.1.2) and closes. */
-void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 	      const char *condition, const char *text);
 
 /* The same with an application's own element behind the text (RFC 6120 4.9.4). */
-void c2s_fail_with(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+void c2s_fail_with(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 		   const char *condition, const char *text, const char *element);
 
 /* Says </stream:stream> and closes. */
-void c2s_end(struct c2s_stream *s, struct c2s_effects *fx, const char *why, const char *text);
+void c2s_end(struct c2s_stream *s, struct cm_effects *fx, const char *why, const char *text);
 
 /* c2s_auth.c (RFC 6120 6) */
 void c2s_auth_features(const struct c2s_stream *s, struct str *out);
-void c2s_on_auth(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_response(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_challenge(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_authenticated(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_auth_failed(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_auth_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_auth(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_response(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_challenge(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_authenticated(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_auth_failed(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_auth_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 
 /* c2s_registration.c (XEP-0077 before login) */
 void c2s_registration_feature(const struct c2s_stream *s, struct str *out);
 bool c2s_is_registration(const struct c2s_stream *s, const struct xml_node *t);
-void c2s_on_registration(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_registered(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_registration(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_registered(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 void c2s_on_register_failed(struct c2s_stream *s, const struct c2s_event *ev,
-			    struct c2s_effects *fx);
-void c2s_on_register_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+			    struct cm_effects *fx);
+void c2s_on_register_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 
 /* c2s_bind.c (RFC 6120 7, RFC 3921 3) */
 void c2s_bind_features(struct str *out);
-void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_bound(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_bind_refused(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_bind_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_bindable(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_bound(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_bind_refused(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_bind_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_stanza(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 
 /* c2s_sm.c (XEP-0198, XEP-0352) */
 bool c2s_is_csi(const struct xml_node *t);
-void c2s_on_csi(const struct xml_node *t, struct c2s_effects *fx);
+void c2s_on_csi(const struct xml_node *t, struct cm_effects *fx);
 void c2s_sm_features(struct str *out);
-/* <enable/>, <resume/> or another of its elements where it cannot be. */
-void c2s_sm_refuse(struct c2s_effects *fx, const char *condition, const char *text);
 /* Its elements while a resource may be bound: only <resume/> is in order. */
-void c2s_sm_before_bind(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_sm_count(struct c2s_stream *s); /* a stanza goes to the router */
+void c2s_sm_before_bind(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 /* The connection is no good any more: what can be resumed is left unclosed, the rest hears why. */
-void c2s_sm_lost(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+void c2s_sm_lost(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 		 const char *condition, const char *text);
-void c2s_on_sm(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_enabled(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_held(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_flush(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_ask_again(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_ack_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_ack_range(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_resumed(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_resume_refused(struct c2s_stream *s, const struct c2s_event *ev,
-			   struct c2s_effects *fx);
-void c2s_on_resume_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_lost(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-void c2s_on_moved(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_on_sm(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_enabled(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_held(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_flush(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_ask_again(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_ack_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_ack_range(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_resumed(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_resume_refused(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_resume_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_lost(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
+void c2s_on_moved(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 
 #endif

@@ -96,7 +96,7 @@ struct c2s_csi *c2s_csi_new(void *owner)
 {
 	struct c2s_csi *c = xcalloc(1, sizeof(*c));
 
-	c2s_deadline_init(&c->deadline);
+	cm_deadline_init(&c->deadline);
 	str_init(&c->out);
 	c->owner = owner;
 	return c;
@@ -125,7 +125,7 @@ void c2s_csi_free(struct c2s_csi **cp, struct c2s_csi_pool *p)
 	for (unsigned int i = 0; i < c->count; i++)
 		let_go(p, c->stanzas[i]);
 	p->bytes -= c->bytes;
-	c2s_deadline_clear(&c->deadline);
+	cm_deadline_clear(&c->deadline);
 	str_clear(&c->out);
 	free(c->stanzas);
 	free(c);

@@ -22,7 +22,7 @@
 
 #include "base/map.h"
 #include "base/str.h"
-#include "cm-client/c2s_deadlines.h"
+#include "cm/cm_deadlines.h"
 #include "ipc/codec.h"
 
 struct c2s_csi_limits {
@@ -41,7 +41,7 @@ struct c2s_csi_pool {
 
 /* The queue of one client; there is one only while something waits. */
 struct c2s_csi {
-	struct c2s_deadline deadline;
+	struct cm_deadline deadline;
 	void *owner;
 	struct str out; /* as it will be written */
 	uint64_t last_q;

@@ -23,7 +23,7 @@ static void drop_login(struct c2s_conn *c)
 	c2s_login_free(&c->login);
 }
 
-static void auth_start(struct c2s_conn *c, const struct c2s_effect *e)
+static void auth_start(struct c2s_conn *c, const struct cm_effect *e)
 {
 	struct c2s_binding b = {0};
 
@@ -42,7 +42,7 @@ static void ask_router(struct c2s_conn *c, struct slice wish)
 	str_add_slice(&c->wish, wish);
 }
 
-static void ask_bind(struct c2s_conn *c, const struct c2s_effect *e)
+static void ask_bind(struct c2s_conn *c, const struct cm_effect *e)
 {
 	ask_router(c, e->data);
 	c2s_conn_ask_bind(c);
@@ -81,20 +81,19 @@ static void send_stanza(struct c2s_conn *c, const struct stanza_in *st)
 		hold_send(c->session, &m);
 }
 
-static void refuse_stanza(struct c2s_conn *c, const struct stanza_in *st,
-			  const struct c2s_effect *e)
+static void refuse_stanza(struct c2s_conn *c, const struct stanza_in *st, const struct cm_effect *e)
 {
 	hold_refuse(c->session, st->kind, st->type, st->id, e->name, e->text);
 }
 
-static void ask_resume(struct c2s_conn *c, const struct c2s_effect *e)
+static void ask_resume(struct c2s_conn *c, const struct cm_effect *e)
 {
 	ask_router(c, e->data);
 	c->wish_h = e->number;
 	c2s_conn_ask_resume(c);
 }
 
-static void trace_failure(struct c2s_conn *c, const struct c2s_effect *e)
+static void trace_failure(struct c2s_conn *c, const struct cm_effect *e)
 {
 	struct slice user = c->login ? c2s_login_user(c->login) : SLICE_NONE;
 
@@ -108,7 +107,7 @@ static void trace_failure(struct c2s_conn *c, const struct c2s_effect *e)
 
 /* The same words as the peer was told (P4); of a login also who, how and, for the operator only,
  * what was wrong. */
-static void note(struct c2s_conn *c, const struct c2s_effect *e)
+static void note(struct c2s_conn *c, const struct cm_effect *e)
 {
 	if (!slice_is(e->data, "auth_failed")) {
 		log_info(c->name, "event=%s condition=%s reason=%s", e->data.data, e->name,
@@ -127,11 +126,11 @@ static void note(struct c2s_conn *c, const struct c2s_effect *e)
 		 conn_addr(c->conn));
 }
 
-static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
+static void close_stream(struct c2s_conn *c, const struct cm_effect *e)
 {
 	const char *text = e->text ? e->text : "";
 	uint64_t in = conn_read(c->conn);
-	bool lost = e->kind == C2S_FX_LOST;
+	bool lost = e->kind == CM_FX_LOST;
 
 	drop_login(c);
 	c2s_conn_drop_register(c);
@@ -149,16 +148,16 @@ static void close_stream(struct c2s_conn *c, const struct c2s_effect *e)
 		c2s_conn_end_session(c, e->name);
 }
 
-static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const struct c2s_effect *e)
+static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const struct cm_effect *e)
 {
 	switch (e->kind) {
-	case C2S_FX_WRITE:
+	case CM_FX_WRITE:
 		conn_write(c->conn, c->c2s->fx.bytes.data + e->from, e->len);
 		break;
-	case C2S_FX_START_TLS:
+	case CM_FX_START_TLS:
 		start_tls(c);
 		break;
-	case C2S_FX_RESTART:
+	case CM_FX_RESTART:
 		restart(c);
 		break;
 	case C2S_FX_AUTH_START:
@@ -170,7 +169,7 @@ static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const stru
 	case C2S_FX_AUTH_DROP:
 		drop_login(c);
 		break;
-	case C2S_FX_BIND:
+	case CM_FX_BIND:
 		ask_bind(c, e);
 		break;
 	case C2S_FX_REGISTER:
@@ -182,29 +181,29 @@ static void do_effect(struct c2s_conn *c, const struct c2s_event *ev, const stru
 	case C2S_FX_CSI:
 		c2s_conn_set_inactive(c, e->number != 0);
 		break;
-	case C2S_FX_SEND:
+	case CM_FX_SEND:
 		send_stanza(c, ev->stanza);
 		break;
-	case C2S_FX_REFUSE:
+	case CM_FX_REFUSE:
 		refuse_stanza(c, ev->stanza, e);
 		break;
-	case C2S_FX_ENABLE:
+	case CM_FX_ENABLE:
 		hold_enable(c->session, e->has_data, e->number);
 		break;
-	case C2S_FX_RESUME:
+	case CM_FX_RESUME:
 		ask_resume(c, e);
 		break;
-	case C2S_FX_ACKED:
+	case CM_FX_ACKED:
 		c2s_conn_acked(c, e->number);
 		break;
-	case C2S_FX_ACK_WAIT:
-		c2s_conn_ack_wait(c, (enum c2s_ack_wait)e->number);
+	case CM_FX_ACK_WAIT:
+		c2s_conn_ack_wait(c, (enum cm_ack_wait)e->number);
 		break;
-	case C2S_FX_NOTE:
+	case CM_FX_NOTE:
 		note(c, e);
 		break;
-	case C2S_FX_CLOSE:
-	case C2S_FX_LOST:
+	case CM_FX_CLOSE:
+	case CM_FX_LOST:
 		close_stream(c, e);
 		break;
 	}
@@ -232,10 +231,10 @@ void c2s_set_deadline(struct c2s_conn *c)
 	uint64_t ms = s->settings.wait_ms[of];
 
 	if (ms == 0) {
-		c2s_deadline_clear(&c->deadline);
+		cm_deadline_clear(&c->deadline);
 		return;
 	}
-	c2s_deadline_set(&s->deadlines, &c->deadline, of, monotime_add_ms(loop_now(s->loop), ms));
+	cm_deadline_set(&s->deadlines, &c->deadline, of, monotime_add_ms(loop_now(s->loop), ms));
 	c2s_arm(s);
 }
 

@@ -6,11 +6,9 @@
  */
 #include "base/random.h"
 #include "cm-client/c2s_service.h"
+#include "cm/cm_errors.h"
 #include "xmpp/ns.h"
 #include "xmpp/xml_tree.h"
-
-static const char restricted[] =
-	"comments, processing instructions, DTDs and entities are not allowed (RFC 6120 11.1)";
 
 static void broken(struct c2s_conn *c, const char *condition, const char *text)
 {
@@ -21,19 +19,9 @@ static void broken(struct c2s_conn *c, const char *condition, const char *text)
 
 static void on_verdict(struct c2s_conn *c, enum xml_verdict v)
 {
-	switch (v) {
-	case XML_BAD_NAMESPACE_PREFIX:
-		broken(c, "bad-namespace-prefix", "a namespace prefix is not declared");
-		break;
-	case XML_RESTRICTED:
-		broken(c, "restricted-xml", restricted);
-		break;
-	case XML_UNSUPPORTED_ENCODING:
-		broken(c, "unsupported-encoding", "only UTF-8 is spoken here");
-		break;
-	default:
-		broken(c, "not-well-formed", "this is not well-formed XML in UTF-8");
-	}
+	const char *text, *condition = cm_errors_verdict(v, &text);
+
+	broken(c, condition, text);
 }
 
 static void on_header(struct c2s_conn *c, struct slice bytes)
@@ -119,23 +107,10 @@ static void on_stream_close(struct c2s_conn *c, struct slice bytes)
 		on_verdict(c, XML_NOT_WELL_FORMED);
 }
 
-/* The text for a stream whose bytes the framer does not take. */
-static void on_framer_error(struct c2s_conn *c, enum framer_result r)
-{
-	if (r == FRAMER_NOT_XML)
-		broken(c, "not-well-formed", "this is not well-formed XML in UTF-8");
-	else if (r == FRAMER_RESTRICTED)
-		broken(c, "restricted-xml",
-		       "comments, processing instructions and DTDs are not allowed (RFC 6120 "
-		       "11.1)");
-	else if (r == FRAMER_TOO_BIG)
-		broken(c, "policy-violation", "the stanza is larger than this server takes");
-	else
-		broken(c, "policy-violation", "elements too deep or too many attributes");
-}
-
 static void on_frame(struct c2s_conn *c, enum framer_result r, struct slice bytes, bool pipelined)
 {
+	const char *text, *condition;
+
 	switch (r) {
 	case FRAMER_STREAM_OPEN:
 		on_header(c, bytes);
@@ -152,7 +127,8 @@ static void on_frame(struct c2s_conn *c, enum framer_result r, struct slice byte
 	case FRAMER_SPACE:
 		break;
 	default:
-		on_framer_error(c, r);
+		condition = cm_errors_framer(r, &text);
+		broken(c, condition, text);
 	}
 }
 

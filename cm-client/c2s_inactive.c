@@ -51,8 +51,8 @@ static struct c2s_csi *begin(struct c2s_conn *c)
 	struct c2s *s = c->c2s;
 
 	c->csi = c2s_csi_new(c);
-	c2s_deadline_set(&s->deadlines, &c->csi->deadline, C2S_DEADLINE_CSI,
-			 monotime_add_ms(loop_now(s->loop), s->settings.wait_ms[C2S_DEADLINE_CSI]));
+	cm_deadline_set(&s->deadlines, &c->csi->deadline, C2S_DEADLINE_CSI,
+			monotime_add_ms(loop_now(s->loop), s->settings.wait_ms[C2S_DEADLINE_CSI]));
 	c2s_arm(s);
 	return c->csi;
 }

@@ -22,7 +22,7 @@ void c2s_conn_drop_register(struct c2s_conn *c)
 }
 
 /* The core is in a step: what is refused here is told it when that is over. */
-void c2s_conn_register(struct c2s_conn *c, const struct c2s_effect *e)
+void c2s_conn_register(struct c2s_conn *c, const struct cm_effect *e)
 {
 	struct c2s *s = c->c2s;
 

@@ -63,23 +63,23 @@ static int old_code(const char *condition)
 	return 500;
 }
 
-static void iq_error(const struct c2s_stream *s, struct c2s_effects *fx, const char *id,
+static void iq_error(const struct c2s_stream *s, struct cm_effects *fx, const char *id,
 		     const char *condition, const char *text)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 	struct str error = STR_INIT;
 
-	c2s_note(fx, "register_refused", condition, text);
+	cm_note(fx, "register_refused", condition, text);
 	iq_open(s, out, "error", id);
 	stanza_error_write(&error, stanza_error_find(slice_str(condition)), text);
 	str_addf(out, "<error code='%d'%s</iq>", old_code(condition),
 		 error.data + strlen("<error"));
 	str_clear(&error);
-	c2s_out_end(fx);
+	cm_out_end(fx);
 }
 
 /* Who asks again and again is sent away, as at a login (section 3.1.1). */
-static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 		   const char *id, const char *condition, const char *text)
 {
 	iq_error(s, fx, id, condition, text);
@@ -89,20 +89,20 @@ static void refuse(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 			 "too many refused registrations on this stream");
 }
 
-static void say_fields(const struct c2s_stream *s, struct c2s_effects *fx, const char *id)
+static void say_fields(const struct c2s_stream *s, struct cm_effects *fx, const char *id)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	iq_open(s, out, "result", id);
 	str_adds(out, "<query xmlns='" NS_REGISTER "'><instructions>Choose a user name and a "
 		      "password.</instructions><username/><password/></query></iq>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 }
 
-static void ask(struct c2s_stream *s, struct c2s_effects *fx, const char *id, const char *user,
+static void ask(struct c2s_stream *s, struct cm_effects *fx, const char *id, const char *user,
 		const char *password)
 {
-	struct c2s_effect *e = c2s_effect(fx, C2S_FX_REGISTER);
+	struct cm_effect *e = cm_effect(fx, C2S_FX_REGISTER);
 	size_t at = strlen(user) + 1;
 
 	str_add(&fx->scratch, user, at); /* with its NUL */
@@ -114,7 +114,7 @@ static void ask(struct c2s_stream *s, struct c2s_effects *fx, const char *id, co
 	s->state = C2S_REGISTERING;
 }
 
-static void on_set(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+static void on_set(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 		   const char *id)
 {
 	const struct xml_node *query = query_of(ev->tree);
@@ -137,7 +137,7 @@ static void on_set(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 		ask(s, fx, id, user, password);
 }
 
-void c2s_on_registration(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_registration(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	const char *id = xml_attr(ev->tree, "id");
 
@@ -149,27 +149,26 @@ void c2s_on_registration(struct c2s_stream *s, const struct c2s_event *ev, struc
 		on_set(s, ev, fx, id);
 }
 
-void c2s_on_registered(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_registered(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	(void)ev;
-	iq_open(s, c2s_out(fx), "result", s->bind_id);
-	str_adds(c2s_out(fx), "</iq>");
-	c2s_out_end(fx);
+	iq_open(s, cm_out(fx), "result", s->bind_id);
+	str_adds(cm_out(fx), "</iq>");
+	cm_out_end(fx);
 	s->registered = true;
 	s->state = C2S_LOGIN;
 }
 
-void c2s_on_register_failed(struct c2s_stream *s, const struct c2s_event *ev,
-			    struct c2s_effects *fx)
+void c2s_on_register_failed(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	refuse(s, ev, fx, s->bind_id, ev->condition, ev->text);
 }
 
 /* A server that is not ready is not the client's fault. */
-void c2s_on_register_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_on_register_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	(void)ev;
-	c2s_effect(fx, C2S_FX_REGISTER_DROP);
+	cm_effect(fx, C2S_FX_REGISTER_DROP);
 	iq_error(s, fx, s->bind_id, "resource-constraint",
 		 "the account store does not answer now: try again later");
 	s->state = C2S_LOGIN;

@@ -176,23 +176,23 @@ void c2s_ask_all(struct c2s *s)
 	}
 }
 
-void c2s_conn_ack_wait(struct c2s_conn *c, enum c2s_ack_wait wait)
+void c2s_conn_ack_wait(struct c2s_conn *c, enum cm_ack_wait wait)
 {
 	static const enum c2s_deadline_class classes[] = {
-		[C2S_ACK_ANSWER] = C2S_DEADLINE_ACK,
-		[C2S_ACK_AGAIN] = C2S_DEADLINE_ASK,
-		[C2S_ACK_SOON] = C2S_DEADLINE_SOON,
+		[CM_ACK_ANSWER] = C2S_DEADLINE_ACK,
+		[CM_ACK_AGAIN] = C2S_DEADLINE_ASK,
+		[CM_ACK_SOON] = C2S_DEADLINE_SOON,
 	};
 	struct c2s *s = c->c2s;
-	uint64_t ms = wait == C2S_ACK_NONE ? 0 : s->settings.wait_ms[classes[wait]];
+	uint64_t ms = wait == CM_ACK_NONE ? 0 : s->settings.wait_ms[classes[wait]];
 
 	if (ms == 0) {
-		c2s_deadline_clear(&c->ack);
+		cm_deadline_clear(&c->ack);
 		return;
 	}
 	c->ack_written = conn_written(c->conn);
-	c2s_deadline_set(&s->deadlines, &c->ack, classes[wait],
-			 monotime_add_ms(loop_now(s->loop), ms));
+	cm_deadline_set(&s->deadlines, &c->ack, classes[wait],
+			monotime_add_ms(loop_now(s->loop), ms));
 	c2s_arm(s);
 }
 
@@ -206,8 +206,8 @@ void c2s_conn_ack_deadline(struct c2s_conn *c)
 		/* Slow is not dead: our <r/> may still be on its way; or the answer is behind what
 		 * we have not read for a while. */
 		if ((conn_backlog(c->conn) > 0 && conn_written(c->conn) != c->ack_written) ||
-		    !c2s_rate_is_idle(c->rate, loop_now(c->c2s->loop))) {
-			c2s_conn_ack_wait(c, C2S_ACK_ANSWER);
+		    !cm_rate_is_idle(c->rate, loop_now(c->c2s->loop))) {
+			c2s_conn_ack_wait(c, CM_ACK_ANSWER);
 			return;
 		}
 		ev.kind = C2S_EV_ACK_LATE;

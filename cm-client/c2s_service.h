@@ -19,11 +19,11 @@
 #include "base/str.h"
 #include "cm-client/c2s_accounts.h"
 #include "cm-client/c2s_csi.h"
-#include "cm-client/c2s_certs.h"
-#include "cm-client/c2s_deadlines.h"
+#include "cm/cm_certs.h"
+#include "cm/cm_deadlines.h"
 #include "cm-client/c2s_keys.h"
-#include "cm-client/c2s_limits.h"
-#include "cm-client/c2s_quarantine.h"
+#include "cm/cm_limits.h"
+#include "cm/cm_quarantine.h"
 #include "cm-client/c2s_sasl.h"
 #include "cm-client/c2s_settings.h"
 #include "cm-client/c2s_stream.h"
@@ -31,15 +31,13 @@
 #include "ipc/bus.h"
 #include "ipc/hold.h"
 #include "net/conn.h"
-#include "net/listener.h"
 #include "net/loop.h"
 #include "net/tls.h"
 #include "proc/proc.h"
 #include "xmpp/framer.h"
 #include "xmpp/xml_in.h"
 
-#define C2S_LISTENERS_MAX 16
-#define C2S_MARKS	  4
+#define C2S_MARKS 4
 
 struct c2s_stats {
 	uint64_t accepted;
@@ -64,24 +62,23 @@ struct c2s {
 	struct hold *hold;
 	struct c2s_keys *keys;
 	struct c2s_accounts *accounts;
-	struct c2s_quarantine *quarantine;
+	struct cm_quarantine *quarantine;
 	struct c2s_sasl *sasl;
 	struct xml_in *xml;
 	struct conn_set *conn_set;
-	struct c2s_certs *certs;
+	struct cm_certs *certs;
 	struct tls_ctx *tls; /* of certs */
-	struct listener *listeners[C2S_LISTENERS_MAX];
-	size_t nlisteners;
+	struct proc_listen *listeners;
 	struct loop_hook *hook;
 	struct loop_timer *timer;
 	struct monotime timer_at; /* us 0 = not armed */
 	struct loop_timer *drain_timer;
 	struct monotime drained; /* when the last connection was gone; us 0 = not yet */
 	struct loop_hook *ask_hook;
-	struct c2s_deadlines deadlines;
-	struct c2s_limits limits;
+	struct cm_deadlines deadlines;
+	struct cm_limits limits;
 	struct c2s_csi_pool csi_pool;
-	struct c2s_effects fx; /* one step at a time */
+	struct cm_effects fx; /* one step at a time */
 	struct list conns;
 	struct list stalled;   /* not read because the bus or the total share is used up */
 	struct list resume;    /* may read again */
@@ -93,7 +90,7 @@ struct c2s {
 	struct c2s_stats stats;
 	uint64_t last_id;
 	struct monotime refusal_logged;
-	struct c2s_traces *traces; /* NULL: nobody traces (c2s_trace.h) */
+	struct cm_traces *traces; /* NULL: nobody traces (c2s_trace.h) */
 	bool draining;
 };
 
@@ -107,8 +104,8 @@ struct c2s_conn {
 	struct list all;  /* c2s.conns or c2s.dead */
 	struct list wait; /* c2s.stalled, c2s.resume or c2s.throttled */
 	struct list ask;  /* c2s.asking */
-	struct c2s_deadline deadline;
-	struct c2s_deadline ack; /* XEP-0198: for an answer to <r/>, or to ask again */
+	struct cm_deadline deadline;
+	struct cm_deadline ack; /* XEP-0198: for an answer to <r/>, or to ask again */
 	struct c2s *c2s;
 	struct conn *conn;
 	struct c2s_stream *stream;
@@ -123,9 +120,9 @@ struct c2s_conn {
 	uint32_t wish_h;
 	struct c2s_mark marks[C2S_MARKS];
 	unsigned int nmarks;
-	struct c2s_address address;
+	struct cm_address address;
 	struct monotime last_read;
-	uint64_t rate; /* of bytes, see c2s_rate.h */
+	uint64_t rate; /* of bytes, see cm_rate.h */
 	struct monotime throttle_logged;
 	struct c2s_csi *csi; /* XEP-0352: what is kept back; NULL = nothing */
 	uint64_t register_op;
@@ -173,7 +170,7 @@ void c2s_conn_enabled(struct c2s_conn *c, struct slice id, uint32_t max_s);
 void c2s_conn_held(struct c2s_conn *c);
 void c2s_conn_moved(struct c2s_conn *c);
 void c2s_conn_acked(struct c2s_conn *c, uint32_t h);
-void c2s_conn_ack_wait(struct c2s_conn *c, enum c2s_ack_wait wait);
+void c2s_conn_ack_wait(struct c2s_conn *c, enum cm_ack_wait wait);
 void c2s_conn_ack_deadline(struct c2s_conn *c);
 void c2s_conn_will_ask(struct c2s_conn *c); /* <r/> at the end of the turn, if it is in order */
 void c2s_ask_all(struct c2s *s);
@@ -187,7 +184,7 @@ uint64_t c2s_conn_kept(const struct c2s_conn *c); /* deliveries that are not wri
 void c2s_csi_late(struct c2s_csi *kept, const char *why);
 
 /* c2s_register.c (XEP-0077) */
-void c2s_conn_register(struct c2s_conn *c, const struct c2s_effect *e);
+void c2s_conn_register(struct c2s_conn *c, const struct cm_effect *e);
 bool c2s_conn_register_refused(struct c2s_conn *c); /* in the step that asked for it */
 void c2s_conn_registered(void *arg, enum err status);
 void c2s_conn_drop_register(struct c2s_conn *c);

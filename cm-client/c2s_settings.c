@@ -59,9 +59,9 @@ static uint64_t idle_wait(const struct c2s_settings *s)
 }
 
 /* Bytes of one client in a second. */
-static struct c2s_rate rate(int64_t bytes, int64_t burst)
+static struct cm_rate rate(int64_t bytes, int64_t burst)
 {
-	return (struct c2s_rate){(uint64_t)bytes, 1000000, (uint64_t)burst};
+	return (struct cm_rate){(uint64_t)bytes, 1000000, (uint64_t)burst};
 }
 
 static void load_rates(struct c2s_settings *s, const struct config *cfg)

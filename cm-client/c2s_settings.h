@@ -10,11 +10,26 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cm-client/c2s_csi.h"
-#include "cm-client/c2s_deadlines.h"
-#include "cm-client/c2s_rate.h"
+#include "cm/cm_deadlines.h"
+#include "cm/cm_rate.h"
 #include "cm-client/c2s_stream.h"
 #include "proc/config.h"
 #include "xmpp/framer.h"
+
+/* See cm/cm_deadlines.h. */
+enum c2s_deadline_class {
+	C2S_DEADLINE_TLS,    /* connected, not yet inside TLS */
+	C2S_DEADLINE_LOGIN,  /* the client's turn on the way to a bound resource */
+	C2S_DEADLINE_ANSWER, /* our turn: datastore, worker, router */
+	C2S_DEADLINE_RESUME, /* the same: a router that waits for its disk before it answers */
+	C2S_DEADLINE_IDLE,   /* bound */
+	C2S_DEADLINE_ACK,    /* the client's answer to <r/> (XEP-0198) */
+	C2S_DEADLINE_ASK,    /* it answered with less than was sent: when to ask again */
+	C2S_DEADLINE_SOON,   /* few stanzas are unacknowledged: when to ask for them */
+	C2S_DEADLINE_CSI,    /* what is kept back for an inactive client (XEP-0352) */
+	C2S_DEADLINE_LINGER, /* closed, waiting for the peer's FIN */
+	C2S_DEADLINE_CLASSES,
+};
 
 struct c2s_settings {
 	char **domains; /* normalised; NULL-terminated */
@@ -27,8 +42,8 @@ struct c2s_settings {
 	size_t session_unsettled;
 	size_t unsettled;
 	size_t session_queue;
-	struct c2s_rate rate_before; /* login */
-	struct c2s_rate rate_after;
+	struct cm_rate rate_before; /* login */
+	struct cm_rate rate_after;
 	struct c2s_csi_limits csi;
 	unsigned int registrations; /* of one address in an hour */
 };

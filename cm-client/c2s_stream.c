@@ -9,69 +9,13 @@
 #include "xmpp/xml_out.h"
 #include "xmpp/xml_tree.h"
 
-typedef void step_fn(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
-
-void c2s_effects_init(struct c2s_effects *fx)
-{
-	fx->count = 0;
-	str_init(&fx->bytes);
-	str_init(&fx->scratch);
-}
-
-void c2s_effects_clear(struct c2s_effects *fx)
-{
-	str_clear(&fx->bytes);
-	str_clear(&fx->scratch);
-	fx->count = 0;
-}
-
-struct c2s_effect *c2s_effect(struct c2s_effects *fx, enum c2s_effect_kind kind)
-{
-	struct c2s_effect *e = &fx->item[fx->count++];
-
-	check(fx->count <= C2S_EFFECTS_MAX);
-	*e = (struct c2s_effect){.kind = kind};
-	return e;
-}
-
-struct str *c2s_out(struct c2s_effects *fx)
-{
-	return &fx->bytes;
-}
-
-void c2s_out_end(struct c2s_effects *fx)
-{
-	struct c2s_effect *last = fx->count ? &fx->item[fx->count - 1] : NULL;
-	size_t from = 0;
-
-	for (unsigned int i = 0; i < fx->count; i++)
-		if (fx->item[i].kind == C2S_FX_WRITE)
-			from = fx->item[i].from + fx->item[i].len;
-	if (from == fx->bytes.len)
-		return;
-	if (last && last->kind == C2S_FX_WRITE) {
-		last->len = fx->bytes.len - last->from;
-		return;
-	}
-	last = c2s_effect(fx, C2S_FX_WRITE);
-	last->from = from;
-	last->len = fx->bytes.len - from;
-}
-
-void c2s_note(struct c2s_effects *fx, const char *event, const char *condition, const char *text)
-{
-	struct c2s_effect *e = c2s_effect(fx, C2S_FX_NOTE);
-
-	e->data = slice_str(event);
-	e->name = condition;
-	e->text = text;
-}
+typedef void step_fn(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 
 /* RFC 6120 4.7: our header; to is what the peer called itself, if it did. */
 static void write_header(struct c2s_stream *s, const struct c2s_event *ev, struct slice to,
-			 struct c2s_effects *fx)
+			 struct cm_effects *fx)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	str_adds(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT
 		      "' xmlns:stream='" NS_STREAM "'");
@@ -79,35 +23,35 @@ static void write_header(struct c2s_stream *s, const struct c2s_event *ev, struc
 	xml_out_attr(out, "from", slice_str(s->domain ? s->domain : s->rules->domains[0]));
 	xml_out_attr(out, "to", to);
 	str_adds(out, " version='1.0' xml:lang='en'>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 	s->open = true;
 }
 
-void c2s_end(struct c2s_stream *s, struct c2s_effects *fx, const char *why, const char *text)
+void c2s_end(struct c2s_stream *s, struct cm_effects *fx, const char *why, const char *text)
 {
-	struct c2s_effect *e;
+	struct cm_effect *e;
 
 	if (s->open)
-		str_adds(c2s_out(fx), "</stream:stream>");
-	c2s_out_end(fx);
+		str_adds(cm_out(fx), "</stream:stream>");
+	cm_out_end(fx);
 	if (s->state == C2S_CHECKING || s->state == C2S_ASKED)
-		c2s_effect(fx, C2S_FX_AUTH_DROP);
-	e = c2s_effect(fx, C2S_FX_CLOSE);
+		cm_effect(fx, C2S_FX_AUTH_DROP);
+	e = cm_effect(fx, CM_FX_CLOSE);
 	e->name = why;
 	e->text = text;
 	s->state = C2S_CLOSED;
 }
 
-void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+void c2s_fail(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 	      const char *condition, const char *text)
 {
 	c2s_fail_with(s, ev, fx, condition, text, "");
 }
 
-void c2s_fail_with(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx,
+void c2s_fail_with(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx,
 		   const char *condition, const char *text, const char *element)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	if (s->state == C2S_SECURING) { /* between two streams nothing can be said */
 		s->open = false;
@@ -116,14 +60,7 @@ void c2s_fail_with(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_
 	}
 	if (!s->open)
 		write_header(s, ev, SLICE_NONE, fx);
-	str_addf(out, "<stream:error><%s xmlns='" NS_STREAMS_ERR "'/>", condition);
-	if (text && *text) {
-		str_adds(out, "<text xmlns='" NS_STREAMS_ERR "' xml:lang='en'>");
-		xml_out_text(out, slice_str(text));
-		str_adds(out, "</text>");
-	}
-	str_adds(out, element);
-	str_adds(out, "</stream:error>");
+	cm_write_error(out, condition, text, element);
 	c2s_end(s, fx, condition, text);
 }
 
@@ -203,9 +140,9 @@ static void write_limits(const struct c2s_stream *s, struct str *out)
 	str_adds(out, "</limits>");
 }
 
-static void write_features(struct c2s_stream *s, struct c2s_effects *fx)
+static void write_features(struct c2s_stream *s, struct cm_effects *fx)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	str_adds(out, "<stream:features>");
 	if (!s->secure && !s->bare)
@@ -225,10 +162,10 @@ static void write_features(struct c2s_stream *s, struct c2s_effects *fx)
 		write_limits(s, out);
 	}
 	str_adds(out, "</stream:features>");
-	c2s_out_end(fx);
+	cm_out_end(fx);
 }
 
-static void on_header(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void on_header(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	const char *text;
 	const char *condition = judge_header(s, ev->header, &text);
@@ -247,7 +184,7 @@ static void on_header(struct c2s_stream *s, const struct c2s_event *ev, struct c
 }
 
 /* RFC 6120 4.9.3.12, 4.9.3.24 */
-static void refuse_element(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void refuse_element(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	if (strcmp(ev->tree->ns, NS_CLIENT) == 0)
 		c2s_fail(s, ev, fx, "not-authorized",
@@ -256,14 +193,14 @@ static void refuse_element(struct c2s_stream *s, const struct c2s_event *ev, str
 	else if (strcmp(ev->tree->ns, NS_STREAM) == 0)
 		c2s_end(s, fx, "peer-error", "the client sent a stream error");
 	else if (strcmp(ev->tree->ns, NS_SM3) == 0) /* XEP-0198 section 3 */
-		c2s_sm_refuse(fx, "unexpected-request", "log in first");
+		cm_sm_refuse(fx, "unexpected-request", "log in first");
 	else
 		c2s_fail(s, ev, fx, "unsupported-stanza-type", "this element is not expected here");
 }
 
-static void on_starttls(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void on_starttls(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
-	struct str *out = c2s_out(fx);
+	struct str *out = cm_out(fx);
 
 	/* Whoever puts bytes behind <starttls/> hopes that they are taken for protected ones
 	 * (5.4.3.3): refused with <failure/>, end of stream, end of connection (5.4.2.2). */
@@ -273,13 +210,13 @@ static void on_starttls(struct c2s_stream *s, const struct c2s_event *ev, struct
 		return;
 	}
 	str_adds(out, "<proceed xmlns='" NS_TLS "'/>");
-	c2s_out_end(fx);
-	c2s_effect(fx, C2S_FX_START_TLS);
+	cm_out_end(fx);
+	cm_effect(fx, CM_FX_START_TLS);
 	s->state = C2S_SECURING;
 	s->open = false;
 }
 
-static void on_offered(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void on_offered(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	if (!s->secure && xml_is(ev->tree, NS_TLS, "starttls"))
 		on_starttls(s, ev, fx);
@@ -292,9 +229,9 @@ static void on_offered(struct c2s_stream *s, const struct c2s_event *ev, struct 
 		refuse_element(s, ev, fx);
 }
 
-static void on_secure(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void on_secure(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
-	c2s_effect(fx, C2S_FX_RESTART);
+	cm_effect(fx, CM_FX_RESTART);
 	s->secure = true;
 	s->exporter = ev->exporter;
 	s->unique = ev->unique;
@@ -304,18 +241,18 @@ static void on_secure(struct c2s_stream *s, const struct c2s_event *ev, struct c
 	s->state = C2S_SECURED;
 }
 
-static void on_end(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void on_end(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	(void)ev;
 	c2s_end(s, fx, "closed", "the client closed its stream");
 }
 
-static void on_stop(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void on_stop(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	c2s_fail(s, ev, fx, ev->condition, ev->text);
 }
 
-static void on_late(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+static void on_late(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	static const char *const text[C2S_STATES] = {
 		[C2S_OPENING] = "no stream header in time",
@@ -383,13 +320,11 @@ static step_fn *const defaults[C2S_EVENTS] = {
 	[C2S_EV_STOP] = on_stop,	   [C2S_EV_LATE] = on_late, [C2S_EV_LOST] = c2s_on_lost,
 };
 
-void c2s_stream_step(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx)
+void c2s_stream_step(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx)
 {
 	step_fn *f = states[s->state].on[ev->kind];
 
-	fx->count = 0;
-	str_reset(&fx->bytes);
-	str_reset(&fx->scratch);
+	cm_effects_reset(fx);
 	if (s->state == C2S_CLOSED)
 		return;
 	if (!f)

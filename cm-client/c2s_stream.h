@@ -14,6 +14,8 @@
 
 #include "base/slice.h"
 #include "base/str.h"
+#include "cm/cm_effects.h"
+#include "cm/cm_sm.h"
 #include "xmpp/xml_in.h"
 
 struct c2s_stream;
@@ -72,7 +74,7 @@ enum c2s_event_kind {
 	C2S_EV_HELD,		/* h: more of what the client sent is secured */
 	C2S_EV_FLUSH,		/* unacked: deliveries were written, or an <a/> came */
 	C2S_EV_ACK_LATE,	/* no answer to our <r/> in time */
-	C2S_EV_ASK_AGAIN,	/* unacked: the time of C2S_ACK_AGAIN or C2S_ACK_SOON is over */
+	C2S_EV_ASK_AGAIN,	/* unacked: the time of CM_ACK_AGAIN or CM_ACK_SOON is over */
 	C2S_EV_ACK_RANGE,	/* h acknowledges more than the sent stanzas (section 6) */
 	C2S_EV_RESUMED,		/* jid, data: resumption id, h */
 	C2S_EV_RESUME_REFUSED,	/* condition, text */
@@ -102,60 +104,15 @@ struct c2s_event {
 	uint64_t unacked; /* stanzas for the client that it has not acknowledged */
 };
 
-/* What the stream waits for after C2S_FX_ACK_WAIT. */
-enum c2s_ack_wait {
-	C2S_ACK_NONE,	/* nothing */
-	C2S_ACK_ANSWER, /* for <a/>: C2S_EV_ACK_LATE */
-	C2S_ACK_AGAIN,	/* until it may ask again: C2S_EV_ASK_AGAIN */
-	C2S_ACK_SOON,	/* for more to ask about at once: C2S_EV_ASK_AGAIN */
-};
-
+/* Effects beyond those of cm/cm_effects.h. */
 enum c2s_effect_kind {
-	C2S_FX_WRITE,	      /* bytes [from, from + len) of effects.bytes */
-	C2S_FX_START_TLS,     /* after what was written */
-	C2S_FX_RESTART,	      /* a new stream begins: the framer forgets */
-	C2S_FX_AUTH_START,    /* name = mechanism, data = initial response, has_data */
-	C2S_FX_AUTH_DATA,     /* data = response */
-	C2S_FX_AUTH_DROP,     /* the SASL exchange is over for the client */
+	C2S_FX_AUTH_START = CM_FX_OWN, /* name = mechanism, data = initial response, has_data */
+	C2S_FX_AUTH_DATA,	       /* data = response */
+	C2S_FX_AUTH_DROP,	       /* the SASL exchange is over for the client */
 	C2S_FX_REGISTER,      /* data = user, normalised; text = password, in scratch as well */
 	C2S_FX_REGISTER_DROP, /* its answer is not wanted any more */
-	C2S_FX_BIND,	      /* data = wished resource, normalised; may be empty */
-	C2S_FX_SEND,	      /* the event's stanza goes to the router */
-	C2S_FX_REFUSE, /* the event's stanza is counted and answered with name = condition, text */
-	C2S_FX_ENABLE, /* ask the router: has_data = resumable, number = wished seconds */
-	C2S_FX_RESUME, /* ask the router: data = resumption id, number = h */
-	C2S_FX_ACKED,  /* number = h */
-	C2S_FX_CSI,    /* XEP-0352: number = 1 inactive, 0 active */
-	C2S_FX_ACK_WAIT, /* number = enum c2s_ack_wait: a timer begins, or none runs */
-	C2S_FX_NOTE,	 /* for the log: data = event, name = condition, text */
-	C2S_FX_CLOSE,	 /* end the connection after what was written; name = condition, text */
-	C2S_FX_LOST,	 /* the same, but the session may be resumed (the stream is not closed) */
+	C2S_FX_CSI,	      /* XEP-0352: number = 1 inactive, 0 active */
 };
-
-struct c2s_effect {
-	enum c2s_effect_kind kind;
-	size_t from;
-	size_t len;
-	const char *name; /* valid until the next step */
-	const char *text;
-	struct slice data;
-	bool has_data;
-	uint32_t number;
-};
-
-#define C2S_EFFECTS_MAX 8
-
-/* Filled by c2s_stream_step(); the owner keeps it over many steps, so that bytes is allocated once.
- */
-struct c2s_effects {
-	struct c2s_effect item[C2S_EFFECTS_MAX];
-	unsigned int count;
-	struct str bytes;
-	struct str scratch; /* decoded data that items point to */
-};
-
-void c2s_effects_init(struct c2s_effects *fx);
-void c2s_effects_clear(struct c2s_effects *fx);
 
 struct c2s_stream *c2s_stream_new(const struct c2s_rules *rules);
 void c2s_stream_free(struct c2s_stream **sp);
@@ -164,7 +121,7 @@ void c2s_stream_free(struct c2s_stream **sp);
 void c2s_stream_direct_tls(struct c2s_stream *s);
 
 /* Empties fx, then fills it. */
-void c2s_stream_step(struct c2s_stream *s, const struct c2s_event *ev, struct c2s_effects *fx);
+void c2s_stream_step(struct c2s_stream *s, const struct c2s_event *ev, struct cm_effects *fx);
 
 enum c2s_state c2s_stream_state(const struct c2s_stream *s);
 const char *c2s_state_name(enum c2s_state state);

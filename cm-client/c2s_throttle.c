@@ -11,12 +11,12 @@
 #define TICK_MS	   50
 #define LOG_PERIOD 60000
 
-static const struct c2s_rate *rate_of(const struct c2s_conn *c)
+static const struct cm_rate *rate_of(const struct c2s_conn *c)
 {
 	return c->stranger ? &c->c2s->settings.rate_before : &c->c2s->settings.rate_after;
 }
 
-static void say(struct c2s_conn *c, const struct c2s_rate *r, struct monotime now)
+static void say(struct c2s_conn *c, const struct cm_rate *r, struct monotime now)
 {
 	c->c2s->stats.throttled++;
 	if (c->throttle_logged.us && monotime_ms_between(c->throttle_logged, now) < LOG_PERIOD)
@@ -33,10 +33,10 @@ static void say(struct c2s_conn *c, const struct c2s_rate *r, struct monotime no
 
 void c2s_throttle_read(struct c2s_conn *c, size_t len)
 {
-	const struct c2s_rate *r = rate_of(c);
+	const struct cm_rate *r = rate_of(c);
 	struct monotime now = loop_now(c->c2s->loop);
 
-	if (!c2s_rate_take(&c->rate, r, len, now) || c->throttled)
+	if (!cm_rate_take(&c->rate, r, len, now) || c->throttled)
 		return;
 	c->throttled = true; /* c2s_update_reading() is next and pauses it */
 	say(c, r, now);
@@ -66,7 +66,7 @@ void c2s_throttle_tick(void *arg)
 		struct c2s_conn *c = list_entry(l, struct c2s_conn, wait);
 
 		list_remove(l);
-		if (c2s_rate_is_over(c->rate, rate_of(c), now)) {
+		if (cm_rate_is_over(c->rate, rate_of(c), now)) {
 			c2s_throttle_wait(c);
 			continue;
 		}

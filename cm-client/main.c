@@ -2,7 +2,7 @@
  * cm-client - client streams: TCP with STARTTLS or direct TLS on one port (RFC 6120, XEP-0368).
  */
 #include "cm-client/c2s.h"
-#include "cm-client/c2s_certs.h"
+#include "cm/cm_certs.h"
 #include "proc/proc.h"
 
 int main(int argc, char **argv)
@@ -13,7 +13,7 @@ int main(int argc, char **argv)
 		.init = c2s_init,
 		.deinit = c2s_deinit,
 		.check = c2s_check,
-		.check_files = c2s_certs_check,
+		.check_files = cm_certs_check,
 		.on_reload = c2s_on_reload,
 		.on_files = c2s_on_files,
 		.drain = c2s_drain,

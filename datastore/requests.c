@@ -1,8 +1,10 @@
 #include "datastore/requests.h"
 
+#include "base/xmem.h"
 #include "datastore/accounts.h"
 #include "datastore/archive.h"
 #include "datastore/blocklist.h"
+#include "datastore/components.h"
 #include "datastore/offline.h"
 #include "datastore/ops.h"
 #include "datastore/rosters.h"
@@ -402,6 +404,66 @@ static enum err run_archive_ends(const struct request_in *in, struct request_out
 	return no_account(out, e);
 }
 
+static enum err run_component_add(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_component_add m;
+
+	if (msg_db_component_add_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out,
+		    components_add(in->db, &m, in->limits->max_components, in->now_ms, &out->text));
+}
+
+static enum err run_component_set(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_component_set m;
+
+	if (msg_db_component_set_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out, components_set(in->db, &m, &out->text));
+}
+
+static enum err run_component_del(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_component_del m;
+
+	if (msg_db_component_del_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	return done(out, components_del(in->db, m.name, &out->text));
+}
+
+static enum err run_component_get(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_component_get m;
+	enum err e;
+
+	if (msg_db_component_get_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = components_get(in->db, m.jid, &out->answer);
+	if (e == ERR_NOTFOUND)
+		str_adds(&out->text, "no component may serve this domain");
+	return e;
+}
+
+static enum err run_component_list(const struct request_in *in, struct request_out *out)
+{
+	struct msg_db_component_list m;
+	struct msg_db_components a = {0};
+	struct str list = STR_INIT;
+	enum err e;
+
+	if (msg_db_component_list_get(in->body, &m) != ERR_OK)
+		return malformed(out);
+	e = components_list(in->db, m.secrets, &list, &a.count);
+	if (e == ERR_OK) {
+		a.list = str_slice(&list);
+		msg_db_components_put(&out->answer, &a);
+	}
+	xwipe(list.data, list.len);
+	str_clear(&list);
+	return e;
+}
+
 static enum err run_upkeep(const struct request_in *in, struct request_out *out)
 {
 	uint64_t keep = in->limits->ops_keep_ms;
@@ -444,6 +506,11 @@ static const struct request table[] = {
 				.run = run_archive_add},
 	[MSG_DB_ARCHIVE_QUERY] = {.slow = true, .run = run_archive_query},
 	[MSG_DB_ARCHIVE_ENDS] = {.slow = true, .run = run_archive_ends},
+	[MSG_DB_COMPONENT_ADD] = {.writes = true, .grows = true, .run = run_component_add},
+	[MSG_DB_COMPONENT_SET] = {.writes = true, .grows = true, .run = run_component_set},
+	[MSG_DB_COMPONENT_DEL] = {.writes = true, .run = run_component_del},
+	[MSG_DB_COMPONENT_GET] = {.run = run_component_get},
+	[MSG_DB_COMPONENT_LIST] = {.run = run_component_list},
 	/* A starting router reads what its predecessor may still be writing. */
 	[MSG_DB_SHELF_GET] = {.again = true, .ordered = true, .run = run_shelf_get},
 };

@@ -21,6 +21,7 @@
 struct request_limits {
 	uint32_t max_roster_items;
 	uint32_t max_blocked;
+	uint32_t max_components;
 	uint64_t ops_keep_ms;
 	uint64_t ops_max_rows;
 	uint64_t shelf_bytes;

@@ -93,13 +93,13 @@ const struct schema_step schema_steps[] = {
 	 " WHEN EXISTS(SELECT 1 FROM archive_owner WHERE account = old.id) BEGIN"
 	 " INSERT INTO archive_gone(account) VALUES(old.id) ON CONFLICT DO NOTHING;"
 	 "END;"},
-	/* Secrets as they are: a component proves with a digest of its secret that it has it (XEP-0114
-	 * section 3), so a digest in their place would not do. */
+	/* Secrets as they are: a component proves with a digest of its secret that it has it
+	 * (XEP-0114 section 3), so a digest in their place would not do. */
 	{"CREATE TABLE components("
-	 " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, domain TEXT NOT NULL,"
-	 " jid TEXT NOT NULL UNIQUE, secret BLOB NOT NULL, mode INTEGER NOT NULL,"
-	 " hidden INTEGER NOT NULL, max INTEGER NOT NULL, bytes_per_second INTEGER NOT NULL,"
-	 " created INTEGER NOT NULL) STRICT;"},
+	 " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+	 " domain TEXT NOT NULL, jid TEXT NOT NULL UNIQUE, secret BLOB NOT NULL,"
+	 " mode INTEGER NOT NULL, hidden INTEGER NOT NULL, max INTEGER NOT NULL,"
+	 " bytes_per_second INTEGER NOT NULL, created INTEGER NOT NULL) STRICT;"},
 };
 const size_t schema_steps_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 

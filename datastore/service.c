@@ -46,6 +46,7 @@ static void fill_options(struct store_options *o, const struct config *c)
 		.key_reads_per_minute = (uint32_t)c->store_key_reads_per_minute,
 		.limits = {.max_roster_items = (uint32_t)c->store_max_roster_items,
 			   .max_blocked = (uint32_t)c->store_max_blocked,
+			   .max_components = (uint32_t)c->store_max_components,
 			   .ops_keep_ms = (uint64_t)c->store_ops_keep * 1000,
 			   .ops_max_rows = OPS_ROWS,
 			   .shelf_bytes = (uint64_t)c->store_shelf_bytes,

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/xmem.h"
+#include "datastore/audit.h"
 #include "datastore/derive.h"
 #include "datastore/keyrate.h"
 #include "datastore/quarantine.h"
@@ -127,27 +128,14 @@ static void note_damage(struct store *s, enum disk_state state)
 	}
 }
 
-static void log_account(const struct write_op *op)
-{
-	static const char *const events[] = {[MSG_DB_ACCOUNT_ADD] = "account_added",
-					     [MSG_DB_ACCOUNT_SET] = "account_keys_changed",
-					     [MSG_DB_ACCOUNT_DEL] = "account_removed"};
-	struct slice rest = str_slice(&op->body), user, domain;
-
-	if (op->status != ERR_OK || op->repeat || op->type >= sizeof(events) / sizeof(events[0]) ||
-	    !events[op->type] || !codec_get_str(&rest, &user) || !codec_get_str(&rest, &domain))
-		return;
-	log_info("-", "event=%s user=%s domain=%s", events[op->type], log_quote(user),
-		 log_quote(domain));
-}
-
 static void finish_op(struct store *s, struct write_op *op)
 {
 	if (op->op_boot) {
 		s->pending--;
 		s->pending_bytes -= op->body.len;
 		s->count.repeats += op->repeat;
-		log_account(op);
+		if (op->status == ERR_OK && !op->repeat)
+			audit_written(op->type, str_slice(&op->body));
 		log_debug("-", "event=written type=%s op=%llx/%llu status=%s repeat=%d",
 			  codec_name(op->type), (unsigned long long)op->op_boot,
 			  (unsigned long long)op->op_n, err_name(op->status), op->repeat);
@@ -306,12 +294,11 @@ void store_set_options(struct store *s, const struct store_options *options)
 }
 
 /* Keys leave for one user at a time, and not faster than people and their devices log in. */
-static bool may_read(struct store *s, uint16_t type, struct slice body)
+static bool may_read_keys(struct store *s, struct slice body)
 {
 	struct msg_db_account_get m;
 
-	if (type != MSG_DB_ACCOUNT_GET || msg_db_account_get_get(body, &m) != ERR_OK ||
-	    m.mechanism.len == 0)
+	if (msg_db_account_get_get(body, &m) != ERR_OK || m.mechanism.len == 0)
 		return true;
 	if (keyrate_take(s->keyrate, m.user, m.domain, s->options.key_reads_per_minute,
 			 loop_now(s->loop)))
@@ -321,8 +308,29 @@ static bool may_read(struct store *s, uint16_t type, struct slice body)
 	return false;
 }
 
-static void do_read(struct store *s, const struct msg_store *m, const struct request *r,
-		    struct slice body)
+/* The same for the secrets of components; nobody is named by a domain alone. */
+static bool may_read_secret(struct store *s, struct slice body)
+{
+	struct msg_db_component_get m;
+
+	if (msg_db_component_get_get(body, &m) != ERR_OK ||
+	    keyrate_take(s->keyrate, SLICE_NONE, m.jid, s->options.key_reads_per_minute,
+			 loop_now(s->loop)))
+		return true;
+	log_warn("-", "event=secret_rate component=%s text=\"more than %u handshakes a minute\"",
+		 log_quote(m.jid), s->options.key_reads_per_minute);
+	return false;
+}
+
+static bool may_read(struct store *s, uint16_t type, struct slice body)
+{
+	if (type == MSG_DB_ACCOUNT_GET)
+		return may_read_keys(s, body);
+	return type != MSG_DB_COMPONENT_GET || may_read_secret(s, body);
+}
+
+static void do_read(struct store *s, const struct msg_store *m, uint16_t type,
+		    const struct request *r, struct slice body)
 {
 	struct request_in in = {s->reader, body, wall_ms(), &s->options.limits};
 	struct request_out out = {.answer = STR_INIT, .text = STR_INIT};
@@ -330,6 +338,7 @@ static void do_read(struct store *s, const struct msg_store *m, const struct req
 	enum err e;
 
 	s->count.reads++;
+	audit_read(type, body);
 	db_trouble_clear(s->reader);
 	e = r->run(&in, &out);
 	bad = db_trouble(s->reader);
@@ -386,7 +395,7 @@ static void on_slow_turn(void *arg)
 	if (deadline.us && monotime_before(deadline, loop_now(s->loop)))
 		refuse(s, m, ERR_TIMEOUT, "the datastore was too slow; nothing was read");
 	else
-		do_read(s, m, requests_find(type), body);
+		do_read(s, m, type, requests_find(type), body);
 	slow_read_free(&read);
 	if (!slow_reads_empty(s->slow))
 		loop_timer_set(s->slow_turn, 0, 0);
@@ -537,9 +546,9 @@ void store_request(struct store *s, const struct msg_store *m)
 	else if (r->slow)
 		do_slow_read(s, m, body);
 	else if (!may_read(s, type, body))
-		refuse(s, m, ERR_AGAIN, "too many logins for this user; try again in a minute");
+		refuse(s, m, ERR_AGAIN, "too many logins for this name; try again in a minute");
 	else
-		do_read(s, m, r, body);
+		do_read(s, m, type, r, body);
 }
 
 void store_add_stats(struct store *s, struct str *out)

@@ -100,8 +100,8 @@ struct link *custody_peer_link(const struct custody_peer *p);
 /* Calls fn for each endpoint of p; fn may end that one. */
 void custody_peer_each(struct custody_peer *p, void (*fn)(void *ctx, struct endpoint *ep),
 		       void *ctx);
-/* Its clients' endpoints are removed (see endpoint_remove), those of domains detached; nobody there
- * needs reports any more. */
+/* Its clients' endpoints are removed (see endpoint_remove), those of domains and of who can resume
+ * detached; nobody there needs reports any more. */
 void custody_peer_dead(struct custody *c, struct custody_peer **pp, const char *reason,
 		       struct monotime now);
 
@@ -146,17 +146,39 @@ enum custody_answered custody_was_answered(struct custody *c, struct custody_ent
  * on. Reports for it still go to its cm. ep is invalid afterwards. */
 void endpoint_remove(struct custody *c, struct endpoint *ep, const char *reason);
 
-/* A domain's session whose service died is detached: its queue waits for the next session of that
- * domain (CUSTODY 14), which takes it over under its own sid, numbered from 1. */
+/* A domain's session whose service died is detached: its queue waits for another session of that
+ * domain (CUSTODY 14). */
 bool endpoint_detached(const struct endpoint *ep);
-void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer *owner,
-		     uint64_t sid);
+
+/*
+ * Several sessions of one domain (router/custody_handover.c).
+ */
+/* Who gets what ep was not delivered, by the digest of the other side's JID (route_table.h); NULL =
+ * it stays. */
+typedef struct endpoint *custody_heir_fn(void *ctx, struct endpoint *ep, uint64_t digest);
+
+/* Gives everything that ep was not delivered to its heirs, in order, behind what they have. ep goes
+ * on as it is; mostly endpoint_remove() follows. */
+void endpoint_hand_over(struct custody *c, struct endpoint *ep, custody_heir_fn *heir, void *ctx);
+bool endpoint_owes(const struct endpoint *ep); /* has it anything to hand over? */
+
+/* A detached endpoint of the same domain under a sid of its own, for what then waits for the next
+ * session; on the shelf at once. NULL: sid is taken. */
+struct endpoint *endpoint_wait(struct custody *c, const struct endpoint *ep, uint64_t sid,
+			       struct monotime now);
+struct endpoint *endpoint_wait_for(struct custody *c, uint64_t sid, struct slice jid,
+				   struct slice blob, struct monotime now);
+
+/* What it has sent, and been given. */
+uint64_t endpoint_received(const struct endpoint *ep);
+uint64_t endpoint_given(const struct endpoint *ep);
+
 /* Calls fn for each detached endpoint; fn may end it. */
 void custody_each_detached(struct custody *c, void (*fn)(void *ctx, struct endpoint *ep),
 			   void *ctx);
 
 /*
- * XEP-0198 (router/custody_resume.c). A client's session that can be resumed is detached when its
+ * XEP-0198 (router/custody_resume.c). A session that can be resumed is detached when its
  * connection or its cm goes: its queue waits, numbers and counters stand (CUSTODY 4, 10, 12).
  */
 void endpoint_enable(struct custody *c, struct endpoint *ep, uint64_t in_base, uint32_t max_s,
@@ -257,8 +279,12 @@ struct endpoint *endpoint_load(struct custody *c, const struct session_row *r, s
 /* A stanza row. NULL: a repeat, dealt with. As custody_accept(). */
 struct custody_entry *custody_accept_shelved(struct custody *c, uint64_t sid, uint64_t n,
 					     size_t bytes);
-/* A delivery of the server's own. */
+/* A delivery of the server's own; to ep, who has what session sid had (NULL: nobody). */
 void custody_load_answer(struct custody *c, uint64_t sid, uint64_t n, struct slice row);
+void custody_load_answer_for(struct custody *c, struct endpoint *ep, uint64_t sid, uint64_t n,
+			     struct slice row);
+/* What is in such a row, borrowed. */
+bool custody_answer_get(struct slice row, struct session_stanza *s);
 size_t custody_shelved_sessions(const struct custody *c);
 
 /* What session_host promises (session/session.h). */

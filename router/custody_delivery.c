@@ -96,6 +96,8 @@ void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint
 	struct delivery *d;
 
 	e->how = SETTLED_DELIVERED;
+	if (c->haves.count && ep->kind == SESSION_DOMAIN)
+		ep = have_sibling(c, e, ep);
 	if (have_claim(c, e, ep, s))
 		return;
 	delivery_encode(c, ep, ep->next_q, s, e);

@@ -141,7 +141,7 @@ void formers_forget(struct custody *c, const struct custody_peer *p)
 
 			if (f->peer != p)
 				continue;
-			if (ep->kind == SESSION_CLIENT && !ep->ended)
+			if (!ep->ended && endpoint_can_resume(ep))
 				shelve_former(c, ep, f);
 			former_free(f);
 		}

@@ -57,8 +57,18 @@ static struct delivery *replace(struct custody *c, struct endpoint *ep, uint64_t
 static void page(struct custody *c, struct endpoint *ep, uint64_t q)
 {
 	uint32_t len = (*queue_at(ep, q))->len;
+	struct slice peer = SLICE_NONE;
+	struct delivery *d;
+	uint64_t digest;
 
-	replace(c, ep, q, SLICE_NONE)->paged = len;
+	/* It may have to be handed over without its bytes. */
+	if (ep->kind == SESSION_DOMAIN) {
+		digest = delivery_peer(*queue_at(ep, q));
+		peer = slice_of((const char *)&digest, sizeof(digest));
+	}
+	d = replace(c, ep, q, peer);
+	d->len = 0;
+	d->paged = len;
 	queued_sub(c, ep, len);
 	ep->paged += len;
 	c->books.paged += len;

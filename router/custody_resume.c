@@ -34,8 +34,11 @@ void endpoint_enable(struct custody *c, struct endpoint *ep, uint64_t in_base, u
 void endpoint_restore(struct custody *c, struct endpoint *ep, const struct msg_announce *m)
 {
 	ep->announced_n = m->sent_n;
-	if (m->out_base == 0)
+	if (m->out_base == 0) {
+		if (ep->kind == SESSION_DOMAIN)
+			endpoint_set_blob(c, ep, m->blob);
 		return;
+	}
 	ep->enabled = true;
 	ep->in_base = m->in_base;
 	ep->out_base = m->out_base;
@@ -97,8 +100,7 @@ bool custody_peer_is_former(const struct custody_peer *p, uint64_t sid)
 	return map64_find(&p->formers, sid) != NULL;
 }
 
-/* A number that says nothing: so that those of the others stand. */
-static struct delivery *placeholder(struct endpoint *ep)
+struct delivery *placeholder(struct endpoint *ep)
 {
 	struct delivery *d = delivery_new(ep, NULL, 0);
 
@@ -254,8 +256,13 @@ void endpoint_beat(struct custody *c, struct endpoint *ep, struct custody_peer *
 	if (state == SESSION_LIVE)
 		link_put_detach(loser->link, &(struct msg_detach){ep->sid, epoch});
 	l = xcalloc(1, sizeof(*l));
-	*l = (struct loser){
-		.peer = loser, .sid = ep->sid, .epoch = epoch, .q = ep->base_q - 1, .over = over};
+	/* Of one that is over only origins are left, and all were announced: once nobody claims one
+	 * (orphan_claims) they have done their work. */
+	*l = (struct loser){.peer = loser,
+			    .sid = ep->sid,
+			    .epoch = epoch,
+			    .q = over ? UINT64_MAX - 1 : ep->base_q - 1,
+			    .over = over};
 	list_append(&c->losers, &l->link);
 }
 

@@ -397,9 +397,19 @@ struct endpoint *endpoint_load(struct custody *c, const struct session_row *r, s
 	return ep;
 }
 
+bool custody_answer_get(struct slice row, struct session_stanza *s)
+{
+	return row_stanza(row, s);
+}
+
 void custody_load_answer(struct custody *c, uint64_t sid, uint64_t n, struct slice row)
 {
-	struct endpoint *ep = endpoint_find(c, sid);
+	custody_load_answer_for(c, endpoint_find(c, sid), sid, n, row);
+}
+
+void custody_load_answer_for(struct custody *c, struct endpoint *ep, uint64_t sid, uint64_t n,
+			     struct slice row)
+{
 	struct custody_entry *e;
 	struct session_stanza s;
 	struct msg_deliver m;

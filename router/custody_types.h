@@ -36,7 +36,7 @@ struct delivery {
 	uint32_t room;	/* of pool_alloc() */
 	uint8_t state;
 	char record[]; /* the DELIVER record, of len bytes; 0 = announced by origin only, or paged
-			*/
+			* (then of a domain: delivery_peer()) */
 };
 
 /*
@@ -238,6 +238,17 @@ void formers_forget(struct custody *c, const struct custody_peer *p);
 /* custody_delivery.c: e onto the queue of ep, or tied to what its cm announced. */
 void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint *ep,
 		     const struct session_stanza *s);
+
+/* custody_handover.c: the digest of the other side's JID (route_table.h). */
+uint64_t delivery_peer(const struct delivery *d);
+/* The session of ep's domain that was announced to have e, or was delivered it and is over; else
+ * ep.
+ */
+struct endpoint *have_sibling(const struct custody *c, const struct custody_entry *e,
+			      struct endpoint *ep);
+
+/* custody_resume.c: a number of ep that says nothing: so that those of the others stand. */
+struct delivery *placeholder(struct endpoint *ep);
 
 /* custody_have.c: what ep was announced to have of this origin; NULL also when nothing is restored.
  */

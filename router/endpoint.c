@@ -84,6 +84,16 @@ void endpoint_set_jid(struct endpoint *ep, struct slice jid)
 	ep->jid = xstrndup(jid.data, jid.len);
 }
 
+uint64_t endpoint_received(const struct endpoint *ep)
+{
+	return ep->seen_n > ep->announced_n ? ep->seen_n : ep->announced_n;
+}
+
+uint64_t endpoint_given(const struct endpoint *ep)
+{
+	return ep->next_q - 1;
+}
+
 size_t endpoint_queued(const struct endpoint *ep)
 {
 	return ep->queued;
@@ -343,8 +353,8 @@ static void detach_domain(struct custody *c, struct endpoint *ep)
 	ep->sent_q = ep->done_q = ep->base_q;
 }
 
-/* A client that can resume: numbers stand, what it did not acknowledge is to be sent again. */
-static void detach_client(struct endpoint *ep)
+/* Who can resume: numbers stand, what it did not acknowledge is to be sent again. */
+static void detach_resumable(struct endpoint *ep)
 {
 	ep->written_q = ep->sent_q;
 	for (uint64_t q = ep->done_q; q < ep->sent_q; q++) {
@@ -359,10 +369,10 @@ static void detach_client(struct endpoint *ep)
 
 void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now)
 {
-	if (ep->kind == SESSION_DOMAIN)
+	if (ep->kind == SESSION_DOMAIN && !endpoint_can_resume(ep))
 		detach_domain(c, ep);
 	else
-		detach_client(ep);
+		detach_resumable(ep);
 	ep->flight = 0;
 	ep->spool_q = ep->page_q = 0;
 	ep->page_kept = 0;
@@ -372,41 +382,6 @@ void endpoint_detach(struct custody *c, struct endpoint *ep, struct monotime now
 	endpoint_dirty(c, ep);
 	list_remove(&ep->link_in_peer);
 	list_append(&c->detached, &ep->link_in_peer);
-}
-
-void endpoint_attach(struct custody *c, struct endpoint *ep, struct custody_peer *owner,
-		     uint64_t sid)
-{
-	uint64_t count = ep->next_q - ep->base_q;
-	struct delivery **old = ep->slots;
-	uint64_t old_base = ep->base_q;
-	size_t old_cap = ep->cap;
-
-	unshelve_endpoint(c, ep);
-	map64_remove(&c->endpoints, ep->sid);
-	ep->sid = sid;
-	map64_put(&c->endpoints, sid, ep);
-	ep->owner = owner;
-	list_remove(&ep->link_in_peer);
-	list_append(&owner->endpoints, &ep->link_in_peer);
-	ep->slots = NULL;
-	ep->cap = 0;
-	ep->seen_n = ep->held_told = 0;
-	ep->fetching = 0; /* those come for the old sid */
-	ep->spool_q = ep->page_q = 0;
-	ep->page_kept = 0;
-	ep->entries = 0;
-	ep->base_q = ep->done_q = ep->sent_q = ep->next_q = ep->forget_told = 1;
-	queued_sub(c, ep, ep->queued);
-	for (uint64_t i = 0; i < count; i++) {
-		struct delivery *d =
-			custody_renumber(c, old[(old_base + i) & (old_cap - 1)], ep, ep->next_q);
-
-		queue_push(ep, d);
-		queued_add(c, ep, d->len);
-	}
-	free(old);
-	endpoint_pump(c, ep);
 }
 
 /* Everything up to here may be counted as handled (CUSTODY 1, 3). */

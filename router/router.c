@@ -38,6 +38,7 @@ static void on_peer_dead(void *arg, struct hub_peer *hp)
 		return;
 	router_trace_peer_dead(r, p);
 	router_remove_peer_dead(r, p);
+	components_peer_dead(r, p);
 	barrier_forget(r, p);
 	resume_forget(r, p);
 	suspects_leave(r->suspects, hub_peer_link(hp), loop_now(r->loop));
@@ -125,6 +126,7 @@ static void on_tick(void *arg)
 	store_ops_tick(r->store, loop_now(r->loop));
 	suspects_check(r->suspects, loop_now(r->loop));
 	resume_check(r);
+	binders_tick(r);
 	if (r->drain_until.us &&
 	    ((shelf_synced(r->shelf) == shelf_last(r->shelf) && !session_archiving(r->sessions)) ||
 	     monotime_before(r->drain_until, loop_now(r->loop))))
@@ -138,6 +140,7 @@ static void on_tick(void *arg)
 	resume_expire(r);
 	session_tick(r->sessions, loop_now(r->loop));
 	shelf_tick(r);
+	components_tick(r);
 }
 
 static void configure(struct router *r)
@@ -157,6 +160,7 @@ static void configure(struct router *r)
 		&(struct session_config){
 			.domains = (const char *const *)cfg->domains,
 			.sessions_per_user = (unsigned int)cfg->router_sessions_per_user,
+			.motd = cfg->xmpp_motd,
 			.resource_conflict = cfg->router_resource_conflict,
 			.presence_grace_s = (unsigned int)cfg->router_presence_grace,
 			.reconnect_grace_s = (unsigned int)cfg->router_reconnect_grace,
@@ -164,6 +168,7 @@ static void configure(struct router *r)
 			.last_activity = cfg->router_last_activity,
 			.change_password = cfg->registration_change_password,
 			.remove_account = cfg->registration_remove,
+			.disabled = !cfg->xmpp_enabled,
 			.addresses =
 				{[ADDRESS_ABUSE] = (const char *const *)cfg->contact_abuse,
 				 [ADDRESS_ADMIN] = (const char *const *)cfg->contact_admin,
@@ -195,6 +200,9 @@ enum err router_init(struct proc *proc, void **state)
 	configure(r);
 	list_init(&r->resumes);
 	list_init(&r->removals);
+	list_init(&r->binders);
+	domains_start(r);
+	components_start(r);
 	r->suspects = suspects_new();
 	barrier_start(r);
 	shelf_start(r);
@@ -236,6 +244,9 @@ void router_deinit(void *state)
 	session_free(&r->sessions);
 	store_ops_free(&r->store);
 	suspects_free(&r->suspects);
+	components_end(r);
+	binders_peer_dead(r, NULL);
+	domains_end(r);
 	custody_free(&r->custody);
 	shelf_end(r);
 	route_table_free(&r->routes);
@@ -258,6 +269,7 @@ void router_reload(void *state, const struct config *old)
 {
 	(void)old;
 	configure(state);
+	domain_check_local(state);
 }
 
 void router_on_instance(void *state, const char *instance, const char *service, const char *token)

@@ -80,11 +80,11 @@ void router_add_stats(void *arg, struct str *out)
 	while (custody_next_domain(r->custody, &it, &name, &queued))
 		str_addf(out, "queued_bytes:%.*s=%zu ", SLICE_ARG(name), queued);
 	str_addf(out,
-		 "difference=%llu sessions=%zu shelf_sessions=%zu shelf_behind=%llu "
+		 "difference=%llu sessions=%zu components=%zu shelf_sessions=%zu shelf_behind=%llu "
 		 "shelf_bytes_behind=%zu store_pending=%zu store_suspects=%llu "
 		 "store_quarantined=%llu spoofs=%llu unknown_session=%llu",
 		 (unsigned long long)(in > done ? in - done : done - in),
-		 session_count(r->sessions), custody_shelved_sessions(r->custody),
+		 session_count(r->sessions), domain_count(r), custody_shelved_sessions(r->custody),
 		 (unsigned long long)(shelf_last(r->shelf) - shelf_synced(r->shelf)),
 		 shelf_waiting(r->shelf), store_ops_pending(r->store),
 		 (unsigned long long)store_ops_books(r->store)->suspects,
@@ -111,6 +111,24 @@ static enum err stats(struct router *r, struct slice args, struct str *out)
 	return ERR_OK;
 }
 
+/* Who is linked, and for how long. */
+static enum err links(struct router *r, struct slice args, struct str *out)
+{
+	const char *instance, *service;
+	struct hub_peer *hp;
+	size_t it = 0;
+
+	(void)args;
+	while (hub_next(r->hub, &it, &instance, &service, &hp))
+		if (hp && codec_role(slice_str(service)) != IPC_CLI)
+			str_addf(out, "{\"instance\":\"%s\",\"service\":\"%s\",\"seconds\":%llu}\n",
+				 instance, service,
+				 (unsigned long long)(monotime_ms_between(hub_peer_since(hp),
+									  loop_now(r->loop)) /
+						      1000));
+	return ERR_OK;
+}
+
 static enum err sessions(struct router *r, struct slice args, struct str *out)
 {
 	session_list(r->sessions, args, out);
@@ -125,6 +143,12 @@ static enum err kick(struct router *r, struct slice args, struct str *out)
 	return count ? ERR_OK : ERR_NOTFOUND;
 }
 
+static enum err components(struct router *r, struct slice args, struct str *out)
+{
+	components_list(r, args, out);
+	return ERR_OK;
+}
+
 static const struct {
 	const char *command;
 	enum err (*run)(struct router *r, struct slice args, struct str *out);
@@ -132,6 +156,9 @@ static const struct {
 	{"sessions", sessions},
 	{"kick", kick},
 	{"stats", stats},
+	{"components", components},
+	{"component-close", components_close},
+	{"links", links},
 };
 
 void router_admin(struct router *r, struct router_peer *p, const struct msg_admin *m)
@@ -148,6 +175,12 @@ void router_admin(struct router *r, struct router_peer *p, const struct msg_admi
 	if (slice_is(m->command, "trace") &&
 	    (e = router_trace_start(r, p, m->req, args, &out)) == ERR_OK)
 		goto out; /* the trace answers for itself */
+	if (slice_is(m->command, "component-set") &&
+	    (e = components_set(r, p, m->req, m->args)) == ERR_OK)
+		goto out;
+	if (slice_is(m->command, "component-del") &&
+	    (e = components_del(r, p, m->req, args)) == ERR_OK)
+		goto out;
 	if (slice_is(m->command, "remove") && (e = router_remove(r, p, m->req, args)) == ERR_OK)
 		goto out; /* so does this */
 	reply(p, m->req, e, &out);

@@ -49,7 +49,9 @@ bool barrier_takes(const struct router *r, uint16_t type, struct slice body)
 	if (r->shelf_loading)
 		return false;
 
-	/* A domain is not contended for, and who sends to it again must find it. */
+	/* Who sends to a domain again must find it. */
+	if (type == MSG_BIND_DOMAIN)
+		return true;
 	if (type == MSG_BIND)
 		return msg_bind_get(body, &bind) == ERR_OK && bind.kind == SESSION_DOMAIN;
 	return barrier_is_announcement(type) || type == MSG_ANNOUNCE_END;
@@ -265,6 +267,7 @@ static void lift(struct router *r, unsigned int late)
 	size_t kept;
 
 	end_sessions(r);
+	domain_announced(r);
 	shelf_answers(r);
 	kept = shared_first(r);
 	r->barrier = false;
@@ -274,6 +277,11 @@ static void lift(struct router *r, unsigned int late)
 		router_record(r, k->peer, k->type, blob_slice(k->body));
 		kept_free(k);
 		kept++;
+	}
+	/* Disabled while no router was there to end them. */
+	if (!proc_config(r->proc)->xmpp_enabled) {
+		session_end_all(r->sessions);
+		domain_check_local(r);
 	}
 	log_info("-", "event=routing sessions=%zu kept_records=%zu late_services=%u",
 		 session_count(r->sessions), kept, late);

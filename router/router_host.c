@@ -43,6 +43,8 @@ static void host_answer(void *ctx, struct custody_entry *e, uint64_t sid,
 	struct router *r = ctx;
 	struct endpoint *ep = open_endpoint(r, sid);
 
+	if (ep && endpoint_kind(ep) == SESSION_DOMAIN)
+		ep = domain_answer_to(r, ep, e);
 	if (ep && r->traces)
 		router_trace_stanza(r, "out", ep, s);
 	if (ep)
@@ -195,11 +197,22 @@ static uint64_t host_wall_ms(void *ctx)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static uint64_t host_route(void *ctx, struct slice domain)
+static uint64_t host_route(void *ctx, struct slice domain, struct slice peer)
 {
 	struct router *r = ctx;
 
-	return route_table_find(r->routes, domain);
+	return route_table_pick(r->routes, domain, peer);
+}
+
+static bool host_component(void *ctx, size_t *it, struct slice *jid)
+{
+	struct router *r = ctx;
+	struct route_policy policy;
+
+	while (route_table_next(r->routes, it, jid, &policy))
+		if (!policy.hidden && route_table_live(r->routes, *jid))
+			return true;
+	return false;
 }
 
 static void host_origin(void *ctx, const struct custody_entry *e, uint64_t *sid, uint64_t *n)
@@ -268,6 +281,7 @@ const struct session_host router_host = {
 	.store = host_store,
 	.wall_ms = host_wall_ms,
 	.route = host_route,
+	.component = host_component,
 	.origin = host_origin,
 	.repeated = host_repeated,
 	.originate = host_originate,

@@ -103,8 +103,7 @@ enum err router_announce(struct router *r, const struct msg_announce *m)
 	if (m->state == SESSION_MOVED)
 		return ERR_OK; /* who has it announces it */
 	if (m->kind == SESSION_DOMAIN)
-		return m->state == SESSION_ENDED ? ERR_OK
-						 : route_table_bind(r->routes, m->jid, m->sid);
+		return domain_announce(r, m);
 	return session_announce(r->sessions, m->sid, m->jid, m->conn, m->addr, m->blob,
 				loop_now(r->loop));
 }
@@ -170,6 +169,8 @@ static void on_announce_end(struct router *r, struct router_peer *p, struct slic
 	}
 	barrier_late(r, p);
 	custody_peer_each(p->custody, detach_announced, r);
+	if (!r->barrier)
+		domain_announced(r);
 	if (m.count)
 		log_info(hub_peer_instance(p->hub), "event=announced sessions=%u", m.count);
 }
@@ -200,32 +201,6 @@ static void on_suspect(struct router *r, struct router_peer *p, struct slice bod
 		suspects_ask(r->suspects, hub_peer_link(p->hub), &m, loop_now(r->loop));
 }
 
-static void bind_domain(struct router *r, struct router_peer *p, const struct msg_bind *m)
-{
-	struct link *l = hub_peer_link(p->hub);
-	struct endpoint *ep = endpoint_find(r->custody, route_table_find(r->routes, m->jid));
-
-	if (ep && endpoint_detached(ep)) {
-		log_info(hub_peer_instance(p->hub), "event=route_taken_over domain=%s queued=%zu",
-			 log_quote(m->jid), endpoint_queued(ep));
-		route_table_unbind(r->routes, endpoint_sid(ep));
-		route_table_bind(r->routes, m->jid, m->sid);
-		link_put_bound(l, &(struct msg_bound){m->sid, endpoint_epoch(ep), m->jid});
-		endpoint_attach(r->custody, ep, p->custody, m->sid);
-		return;
-	}
-	if (session_is_local(r->sessions, m->jid) ||
-	    route_table_bind(r->routes, m->jid, m->sid) != ERR_OK) {
-		link_put_bind_refused(
-			l, &(struct msg_bind_refused){m->sid, slice_str("conflict"),
-						      slice_str("this domain is served already")});
-		return;
-	}
-	ep = endpoint_add(r->custody, p->custody, m->sid, 1, m->kind, 1, m->jid);
-	link_put_bound(l, &(struct msg_bound){m->sid, endpoint_epoch(ep), m->jid});
-	log_info(hub_peer_instance(p->hub), "event=route_added domain=%s", log_quote(m->jid));
-}
-
 static void on_bind(struct router *r, struct router_peer *p, struct slice body)
 {
 	struct msg_bind m;
@@ -239,18 +214,44 @@ static void on_bind(struct router *r, struct router_peer *p, struct slice body)
 		return;
 	}
 	if (m.kind == SESSION_DOMAIN) {
-		bind_domain(r, p, &m);
+		domain_bind(r, p, &m);
 		return;
 	}
 	router_endpoint_added(r, endpoint_add(r->custody, p->custody, m.sid, 1, m.kind, 1, m.jid));
 	session_bind(r->sessions, m.sid, m.jid, m.resource, m.conn, m.addr, loop_now(r->loop));
 }
 
+static void on_bind_domain(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_bind_domain m;
+
+	if (msg_bind_domain_get(body, &m) != ERR_OK)
+		bad_record(p, "BIND_DOMAIN");
+	else if (endpoint_find(r->custody, m.sid))
+		spoof(r, p, "BIND_DOMAIN", m.sid);
+	else
+		binders_ask(r, p, &m);
+}
+
+static void on_probed(struct router *r, struct router_peer *p, struct slice body)
+{
+	struct msg_probed m;
+	struct endpoint *ep;
+
+	if (msg_probed_get(body, &m) != ERR_OK) {
+		bad_record(p, "PROBED");
+		return;
+	}
+	ep = own_endpoint(r, p, "PROBED", m.sid);
+	if (ep && !is_stale(r, ep, m.epoch) && !endpoint_ended(ep))
+		binders_probed(r, ep, m.alive);
+}
+
 /* Takes the JID or domain out of the tables first, so that nothing new is led to it. */
 static void session_over(struct router *r, struct endpoint *ep, struct slice reason)
 {
 	if (endpoint_kind(ep) == SESSION_DOMAIN)
-		route_table_unbind(r->routes, endpoint_sid(ep));
+		domain_ended(r, ep);
 	else if (slice_is(reason, "system-shutdown")) /* it is expected back (CUSTODY 4) */
 		session_lost(r->sessions, endpoint_sid(ep), reason, 0, loop_now(r->loop));
 	else
@@ -266,6 +267,8 @@ static void on_unbind(struct router *r, struct router_peer *p, struct slice body
 		bad_record(p, "UNBIND");
 		return;
 	}
+	if (binders_forget(r, p, m.sid))
+		return;
 	ep = own_endpoint(r, p, "UNBIND", m.sid);
 	if (!ep || is_stale(r, ep, m.epoch))
 		return;
@@ -292,6 +295,7 @@ static void session_without_cm(void *ctx, struct endpoint *ep)
 void router_peer_sessions_end(struct router *r, struct router_peer *p, const char *reason)
 {
 	custody_peer_each(p->custody, session_without_cm, r);
+	domain_peer_dead(r, p);
 	custody_peer_dead(r->custody, &p->custody, reason, loop_now(r->loop));
 }
 
@@ -300,11 +304,10 @@ void router_peer_sessions_end(struct router *r, struct router_peer *p, const cha
 static bool route_onward(struct router *r, struct custody_entry *e, struct slice from,
 			 const struct msg_stanza *m)
 {
-	uint64_t sid = route_table_find(r->routes, custody_domain_of(m->to));
-	struct endpoint *ep = sid ? endpoint_find(r->custody, sid) : NULL;
+	struct endpoint *ep = domain_endpoint(r, custody_domain_of(m->to), from);
 	struct session_stanza s;
 
-	if (!ep || endpoint_ended(ep))
+	if (!ep)
 		return false;
 	s = custody_stanza(m);
 	s.from = from;
@@ -463,7 +466,9 @@ static void on_refused(struct router *r, struct router_peer *p, struct slice bod
 		return;
 	if (!custody_was_delivered(r->custody, e) &&
 	    custody_was_answered(r->custody, e, ep) != ANSWERED)
-		session_refuse(r->sessions, e, &m, loop_now(r->loop));
+		session_refuse(r->sessions, e,
+			       endpoint_kind(ep) == SESSION_DOMAIN ? endpoint_jid(ep) : SLICE_NONE,
+			       &m, loop_now(r->loop));
 	custody_handled(r->custody, e);
 }
 
@@ -595,6 +600,8 @@ static record_fn *const handlers[] = {
 	[MSG_RESEND_END] = on_resend_end,
 	[MSG_SUSPECT] = on_suspect,
 	[MSG_BIND] = on_bind,
+	[MSG_BIND_DOMAIN] = on_bind_domain,
+	[MSG_PROBED] = on_probed,
 	[MSG_UNBIND] = on_unbind,
 	[MSG_STANZA] = on_stanza,
 	[MSG_REFUSED] = on_refused,

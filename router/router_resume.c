@@ -85,8 +85,11 @@ static bool try_resume(struct router *r, struct pending *w)
 		refuse(w->peer, w->request, "undefined-condition",
 		       "h acknowledges more than was sent");
 	} else {
-		session_resumed(r->sessions, endpoint_sid(ep), slice_str(w->conn),
-				slice_str(w->addr), now);
+		if (endpoint_kind(ep) == SESSION_DOMAIN)
+			domain_resumed(r, ep, slice_str(w->conn), slice_str(w->addr));
+		else
+			session_resumed(r->sessions, endpoint_sid(ep), slice_str(w->conn),
+					slice_str(w->addr), now);
 		log_info(w->conn, "event=session_resumed jid=%s sid=%016llx epoch=%llu queued=%zu",
 			 log_quote(endpoint_jid(ep)), (unsigned long long)endpoint_sid(ep),
 			 (unsigned long long)endpoint_epoch(ep), endpoint_queued(ep));
@@ -149,7 +152,10 @@ void resume_detached(struct router *r, struct endpoint *ep, struct slice reason)
 		 log_quote(endpoint_jid(ep)), (unsigned long long)endpoint_sid(ep),
 		 endpoint_max_s(ep), log_quote(reason));
 	endpoint_detach(r->custody, ep, loop_now(r->loop));
-	session_detached(r->sessions, endpoint_sid(ep), loop_now(r->loop));
+	if (endpoint_kind(ep) == SESSION_DOMAIN)
+		domain_detached(r, ep);
+	else
+		session_detached(r->sessions, endpoint_sid(ep), loop_now(r->loop));
 	resume_check(r);
 }
 
@@ -157,8 +163,9 @@ static void expire(void *ctx, struct endpoint *ep)
 {
 	struct router *r = ctx;
 	bool domain = endpoint_kind(ep) == SESSION_DOMAIN;
-	uint64_t wait = domain ? (uint64_t)proc_config(r->proc)->router_reconnect_grace
-			       : endpoint_max_s(ep);
+	uint64_t wait = endpoint_can_resume(ep)
+				? endpoint_max_s(ep)
+				: (uint64_t)proc_config(r->proc)->router_reconnect_grace;
 	struct monotime now = loop_now(r->loop);
 
 	if (monotime_ms_between(endpoint_detached_at(ep), now) < wait * 1000)
@@ -166,11 +173,11 @@ static void expire(void *ctx, struct endpoint *ep)
 	log_info("-", "event=%s jid=%s reason=\"nobody came back within %llu s\"",
 		 domain ? "route_removed" : "session_expired", log_quote(endpoint_jid(ep)),
 		 (unsigned long long)wait);
-	if (domain)
-		route_table_unbind(r->routes, endpoint_sid(ep));
-	else
-		session_unbind(r->sessions, endpoint_sid(ep), slice_str("not resumed in time"),
-			       now);
+	if (domain) {
+		domain_expired(r, ep);
+		return;
+	}
+	session_unbind(r->sessions, endpoint_sid(ep), slice_str("not resumed in time"), now);
 	endpoint_release(ep);
 	endpoint_remove(r->custody, ep, "recipient-unavailable");
 }

@@ -185,6 +185,17 @@ void shelf_end(struct router *r)
 	shelf_free(&r->shelf);
 }
 
+/* What waited for a session of a domain that is over by now is for who serves it. */
+static void load_answer(struct router *r, const struct shelf_row *row)
+{
+	struct endpoint *ep = endpoint_find(r->custody, row->sid);
+	struct session_stanza s;
+
+	if (!ep && custody_answer_get(blob_slice(row->body), &s))
+		ep = domain_endpoint(r, custody_domain_of(s.to), s.from);
+	custody_load_answer_for(r->custody, ep, row->sid, row->n, blob_slice(row->body));
+}
+
 void shelf_answers(struct router *r)
 {
 	list_each_safe (it, &r->shelf_rows) {
@@ -192,7 +203,7 @@ void shelf_answers(struct router *r)
 
 		if (row->kind == SHELF_STANZA)
 			continue;
-		custody_load_answer(r->custody, row->sid, row->n, blob_slice(row->body));
+		load_answer(r, row);
 		shelf_row_free(row);
 	}
 }

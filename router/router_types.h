@@ -16,6 +16,8 @@
 #include "router/suspects.h"
 #include "session/session.h"
 
+struct components;
+struct domains;
 struct loop_hook;
 struct loop_timer;
 struct traces;
@@ -62,6 +64,10 @@ struct router {
 	struct monotime drain_until; /* 0 = it is not told to stop */
 	struct list waiting;	     /* records kept until the barrier is over, in order */
 
+	struct domains *domains;       /* router_domain.c */
+	struct list binders;	       /* router_binders.c */
+	struct components *components; /* router_components.c */
+
 	struct list removals;  /* `xmpp user del` under way (router_remove.c) */
 	struct traces *traces; /* NULL: nobody traces (router_trace.c) */
 
@@ -77,6 +83,68 @@ void router_record(struct router *r, struct router_peer *p, uint16_t type, struc
 void router_endpoint_added(struct router *r, struct endpoint *ep);
 /* Ends every session of a domain or client whose cm has died, and judges what it had. */
 void router_peer_sessions_end(struct router *r, struct router_peer *p, const char *reason);
+
+/* router_domain.c: who serves which domain (CUSTODY 14). */
+struct router_component {
+	uint64_t sid; /* 0: it was bound with BIND, not with BIND_DOMAIN */
+	struct route_policy policy;
+	uint64_t since_ms; /* wall clock */
+	/* of domain_next(), borrowed: */
+	struct endpoint *ep;
+	struct slice jid;
+	const char *conn, *addr, *state;
+};
+void domains_start(struct router *r);
+void domains_end(struct router *r);
+void domain_bind(struct router *r, struct router_peer *p, const struct msg_bind *m);
+/* ERR_CONFLICT, ERR_FULL: as route_table_join(). */
+enum err domain_join(struct router *r, struct router_peer *p, const struct msg_bind_domain *m);
+/* false: it was not bound with BIND_DOMAIN. 0: before this router. */
+bool domain_bound_since(const struct router *r, uint64_t sid, struct monotime *since);
+/* UNBIND: what it was not delivered goes to others. Then endpoint_remove(). */
+void domain_ended(struct router *r, struct endpoint *ep);
+void domain_detached(struct router *r, struct endpoint *ep); /* after endpoint_detach() */
+void domain_resumed(struct router *r, struct endpoint *ep, struct slice conn, struct slice addr);
+void domain_expired(struct router *r, struct endpoint *ep); /* ep is gone afterwards */
+/* Before custody_peer_dead(). */
+void domain_peer_dead(struct router *r, struct router_peer *p);
+enum err domain_announce(struct router *r, const struct msg_announce *m);
+void domain_announced(struct router *r); /* all are, or a late one is */
+/* Ends all sessions of a domain, and what waits for it. How many were connected. */
+unsigned int domain_close(struct router *r, struct slice jid, const char *condition,
+			  const char *text);
+void domain_check_local(struct router *r); /* after a new configuration */
+/* Components and places: start with *it = 0; false at the end. */
+bool domain_next(const struct router *r, size_t *it, struct router_component *out);
+size_t domain_count(const struct router *r); /* connected */
+/* Who gets what is for domain, on the other side of which is peer; NULL = nobody. */
+struct endpoint *domain_endpoint(const struct router *r, struct slice domain, struct slice peer);
+/* Who gets what the server answers to e, if ep would get what is new: who asked, while he is there.
+ */
+struct endpoint *domain_answer_to(const struct router *r, struct endpoint *ep,
+				  const struct custody_entry *e);
+
+/* router_binders.c: who has asked for a domain and waits. */
+void binders_ask(struct router *r, struct router_peer *p, const struct msg_bind_domain *m);
+bool binders_forget(struct router *r, const struct router_peer *p, uint64_t sid); /* UNBIND */
+void binders_probed(struct router *r, struct endpoint *ep, bool alive);
+void binders_tick(struct router *r);
+/* Nobody may have jid (empty: any) any more: whoever waits for it is judged again. */
+void binders_check(struct router *r, struct slice jid);
+void binders_refuse(struct router *r, struct slice jid, const char *condition, const char *text);
+void binders_peer_dead(struct router *r, const struct router_peer *p); /* NULL = all */
+
+/* router_components.c: their accounts. */
+void components_start(struct router *r);
+void components_end(struct router *r);
+void components_list(struct router *r, struct slice jid, struct str *out);
+enum err components_close(struct router *r, struct slice jid, struct str *out);
+/* ERR_OK: answered later. */
+enum err components_set(struct router *r, struct router_peer *p, uint64_t req, struct slice args);
+enum err components_del(struct router *r, struct router_peer *p, uint64_t req, struct slice name);
+void components_bound(struct router *r); /* one more is; was its account removed meanwhile? */
+void components_tick(struct router *r);
+void components_peer_dead(struct router *r, const struct router_peer *p);
 
 /* router_resume.c: XEP-0198 */
 void resume_enable(struct router *r, struct endpoint *ep, const struct msg_enable *m);

@@ -195,6 +195,13 @@ static void send_again(struct store_ops *s)
 	}
 }
 
+/* A password, or what a component proves its identity with. */
+static bool is_secret(uint16_t type)
+{
+	return type == MSG_DB_ACCOUNT_PASSWORD || type == MSG_DB_COMPONENT_ADD ||
+	       type == MSG_DB_COMPONENT_SET;
+}
+
 static void keep_bytes(struct store_ops *s, const struct op *o)
 {
 	struct slice bytes = blob_slice(o->body);
@@ -210,7 +217,7 @@ static void keep_bytes(struct store_ops *s, const struct op *o)
 		 (unsigned long long)o->id[1], codec_name(op_type(o)), bytes.len);
 	if (bytes.len > BYTES_MAX)
 		bytes.len = BYTES_MAX;
-	if (op_type(o) == MSG_DB_ACCOUNT_PASSWORD)
+	if (is_secret(op_type(o)))
 		bytes = SLICE_NONE; /* never on disk */
 	msg_db_quarantine_put(&body, &(struct msg_db_quarantine){str_slice(&about), bytes});
 	store_ops_ask(s, str_slice(&body), STORE_OPS_FOREVER, NULL, NULL, (struct monotime){0});
@@ -261,7 +268,7 @@ static struct op *op_add(struct store_ops *s, uint64_t boot, uint64_t n, struct 
 				 : DEADLINE_MAX_MS;
 	o->deadline = monotime_add_ms(now, o->deadline_ms);
 	o->body = blob_new(body.data, body.len);
-	if (op_type(o) == MSG_DB_ACCOUNT_PASSWORD)
+	if (is_secret(op_type(o)))
 		blob_set_secret(o->body);
 	map_put(&s->by_id, op_key(o->id), o);
 	list_append(&s->ops, &o->link);

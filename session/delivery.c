@@ -226,7 +226,7 @@ static void apply(struct inbound *in, enum address address, uint64_t except, con
 
 bool delivery_remote(struct inbound *in)
 {
-	uint64_t sid = manager_route(in->m, jid_text_domain(in->s.to));
+	uint64_t sid = manager_route(in->m, jid_text_domain(in->s.to), in->s.from);
 
 	if (sid) {
 		archive_message(in, NULL, false);

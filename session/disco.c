@@ -1,5 +1,8 @@
 #include "session/disco.h"
 
+#include <stdlib.h>
+
+#include "base/xmem.h"
 #include "session/archive.h"
 #include "session/permission.h"
 #include "session/registry.h"
@@ -11,6 +14,8 @@
 
 /* XEP-0160 section 4: a feature without a namespace. */
 #define FEATURE_OFFLINE "msgoffline"
+
+#define ITEMS_MAX 1000 /* the answer is one stanza */
 
 static const char *const server_features[] = {
 	NS_DISCO_INFO, NS_DISCO_ITEMS,	NS_PING,     NS_VERSION, NS_TIME,
@@ -76,11 +81,76 @@ void disco_server_info(struct inbound *in, const struct xml_node *payload)
 	str_clear(&out);
 }
 
-/* The bus has no list of the domains behind it that could be asked: nothing to name. */
+/* The one of our domains that a component is below (the longest, should they nest). Empty: none. */
+static struct slice parent_of(const struct session_manager *m, struct slice jid)
+{
+	struct slice best = SLICE_NONE;
+
+	for (char **d = m->domains; *d; d++) {
+		size_t len = strlen(*d);
+
+		if (len > best.len && jid.len > len + 1 && jid.data[jid.len - len - 1] == '.' &&
+		    memcmp(jid.data + jid.len - len, *d, len) == 0)
+			best = slice_of(*d, len);
+	}
+	return best;
+}
+
+struct items {
+	struct slice *jids;
+	size_t count, cap;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct slice *x = a, *y = b;
+	int order = memcmp(x->data, y->data, x->len < y->len ? x->len : y->len);
+
+	return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* Components below this domain; one that is below none of ours belongs to each. */
+static void components_of(const struct inbound *in, struct items *items)
+{
+	const struct session_host *host = &in->m->host;
+	struct slice jid, parent;
+	size_t it = 0;
+
+	while (host->component && host->component(in->m->ctx, &it, &jid)) {
+		parent = parent_of(in->m, jid);
+		if ((parent.len && !slice_eq(parent, in->s.to)) || items->count == ITEMS_MAX)
+			continue;
+		if (items->count == items->cap) {
+			items->cap = items->cap ? items->cap * 2 : 16;
+			items->jids = xrealloc(items->jids, items->cap * sizeof(*items->jids));
+		}
+		items->jids[items->count++] = jid;
+	}
+	if (items->count)
+		qsort(items->jids, items->count, sizeof(*items->jids), by_name);
+}
+
+/* Section 4: the components that are connected here. */
 void disco_server_items(struct inbound *in, const struct xml_node *payload)
 {
-	if (!refuse_node(in, payload))
-		reply_result(in, slice_str("<query xmlns='" NS_DISCO_ITEMS "'/>"), "xep0030 items");
+	struct items items = {0};
+	struct str out = STR_INIT;
+
+	if (refuse_node(in, payload))
+		return;
+	components_of(in, &items);
+	str_adds(&out, "<query xmlns='" NS_DISCO_ITEMS "'");
+	str_adds(&out, items.count ? ">" : "/>");
+	for (size_t i = 0; i < items.count; i++) {
+		str_adds(&out, "<item");
+		xml_out_attr(&out, "jid", items.jids[i]);
+		str_adds(&out, "/>");
+	}
+	if (items.count)
+		str_adds(&out, "</query>");
+	reply_result(in, str_slice(&out), "xep0030 items");
+	free(items.jids);
+	str_clear(&out);
 }
 
 /* Section 8: the same for those who may not and for accounts that do not exist. */

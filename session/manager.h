@@ -58,6 +58,7 @@ struct session_manager {
 	struct monotime started; /* the first tick */
 	struct archive *archive;
 	struct str address_form; /* XEP-0157, as it stands in disco#info */
+	struct str motd;	 /* message of the day: the inside of the stanza, empty = none */
 };
 
 /* One stanza while it is handled. s is a copy of the envelope; its slices are the caller's. */
@@ -98,10 +99,17 @@ static inline void manager_answer(struct session_manager *m, struct custody_entr
 		m->host.answer(m->ctx, e, sid, s);
 }
 
-/* 0 when nobody serves domain. */
-static inline uint64_t manager_route(const struct session_manager *m, struct slice domain)
+/* The server itself, where nothing tells which of its domains. */
+static inline struct slice manager_domain(const struct session_manager *m)
 {
-	return m->host.route(m->ctx, domain);
+	return slice_str(m->domains[0]);
+}
+
+/* For what goes between peer and somebody at domain; 0 when nobody serves domain. */
+static inline uint64_t manager_route(const struct session_manager *m, struct slice domain,
+				     struct slice peer)
+{
+	return m->host.route(m->ctx, domain, peer);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "session/delivery.h"
 #include "session/last_activity.h"
 #include "session/lost.h"
+#include "session/motd.h"
 #include "session/offline.h"
 #include "session/presence_contacts.h"
 #include "session/registry.h"
@@ -103,7 +104,7 @@ unsigned int presence_to_address(struct session_manager *m, struct custody_entry
 	uint64_t sid;
 
 	if (!session_is_local(m, jid_text_domain(s->to))) {
-		sid = manager_route(m, jid_text_domain(s->to));
+		sid = manager_route(m, jid_text_domain(s->to), s->from);
 		if (sid)
 			pass(m, e, made, sid, s);
 		return sid ? 1 : 0;
@@ -309,6 +310,7 @@ static void broadcast_available(struct inbound *in)
 	}
 	if (is_again(in)) {
 		available_again(in);
+		motd_send(in, number_of(in));
 		return;
 	}
 	if (keep_aside(in, priority))
@@ -316,6 +318,7 @@ static void broadcast_available(struct inbound *in)
 	self->hidden = false;
 	registry_set_presence(self, &in->s, priority);
 	note_said(in, number_of(in), false);
+	motd_note(in, initial, self->said_n);
 	if (initial) {
 		self->came_n = self->said_n;
 		self->came_at = self->said_at;
@@ -332,6 +335,7 @@ static void broadcast_available(struct inbound *in)
 	presence_contacts_available(in);
 	if (initial)
 		lost_succeeded(in->m, self);
+	motd_send(in, self->said_n);
 	if (backlog)
 		offline_available(in->m, self);
 }

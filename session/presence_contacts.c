@@ -155,7 +155,7 @@ static void see(struct inbound *in, struct slice contact)
 			presence_contacts_with(in, contact, show_to_asker);
 		return;
 	}
-	sid = manager_route(in->m, domain);
+	sid = manager_route(in->m, domain, in->sender->full);
 	if (sid)
 		manager_answer(in->m, in->e, sid,
 			       &(struct session_stanza){.kind = STANZA_PRESENCE,
@@ -191,7 +191,9 @@ static void show_request(struct inbound *in, struct slice from, struct slice req
 static void ask_again(struct inbound *in, struct slice contact)
 {
 	struct slice domain = jid_text_domain(contact);
-	uint64_t sid = session_is_local(in->m, domain) ? 0 : manager_route(in->m, domain);
+	uint64_t sid = session_is_local(in->m, domain)
+			       ? 0
+			       : manager_route(in->m, domain, in->sender->full);
 
 	if (sid)
 		manager_answer(in->m, in->e, sid,

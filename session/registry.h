@@ -62,6 +62,7 @@ struct session {
 				     * the newest broadcast; 0 = unknown */
 	uint64_t came_at, said_at;  /* their moments (session_manager.moment) */
 	struct presence_left *left; /* said_n is unavailable; else NULL */
+	uint64_t greeted_n; /* of the presence that the message of the day answers; 0 = none */
 	uint16_t ntargets;
 	int8_t priority;
 	bool interested;      /* asked for the roster (RFC 6121 2.2) */

@@ -59,7 +59,7 @@ static uint64_t reply_sid(const struct inbound *in)
 
 	if (in->sender)
 		return in->sender->sid;
-	return session_is_local(in->m, domain) ? 0 : manager_route(in->m, domain);
+	return session_is_local(in->m, domain) ? 0 : manager_route(in->m, domain, in->s.to);
 }
 
 /* Sends an answer whose inner is one element (or nothing) of the given index numbers. */

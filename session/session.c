@@ -16,6 +16,7 @@
 #include "session/detached.h"
 #include "session/last_activity.h"
 #include "session/lost.h"
+#include "session/motd.h"
 #include "session/manager.h"
 #include "session/offline.h"
 #include "session/presence.h"
@@ -54,6 +55,7 @@ struct session_manager *session_new(const struct session_host *host, void *ctx)
 	m->data_max = WAITING_REQUESTS;
 	m->archive = archive_new(m);
 	str_init(&m->address_form);
+	str_init(&m->motd);
 	/* Push ids must not repeat after a restart: a client could take an old answer for a new. */
 	m->pushes = random_u64() >> 16;
 	return m;
@@ -94,6 +96,7 @@ void session_free(struct session_manager **mp)
 	free(m->software_name);
 	free(m->software_version);
 	str_clear(&m->address_form);
+	str_clear(&m->motd);
 	free(m);
 }
 
@@ -198,6 +201,24 @@ static unsigned int end_matching(struct session_manager *m, const struct jid *fi
 	return ended;
 }
 
+void session_end_all(struct session_manager *m)
+{
+	uint64_t *sids = xcalloc(m->sessions.count + 1, sizeof(*sids));
+	size_t it = 0, n = 0;
+	struct session *s;
+
+	while (map64_next(&m->sessions, &it, NULL, (void **)&s))
+		sids[n++] = s->sid;
+	for (size_t i = 0; i < n; i++) {
+		s = registry_sid(m, sids[i]);
+		if (s)
+			end(m, s, "system-shutdown", "This service has been disabled.");
+	}
+	list_each_safe (lost, &m->lost)
+		lost_end(m, list_entry(lost, struct session, all));
+	free(sids);
+}
+
 void session_configure(struct session_manager *m, const struct session_config *cfg)
 {
 	domains_free(m->domains);
@@ -219,8 +240,13 @@ void session_configure(struct session_manager *m, const struct session_config *c
 	m->remove_account = cfg->remove_account;
 	str_reset(&m->address_form);
 	server_info_form(&m->address_form, cfg);
+	motd_configure(m, cfg->motd);
 	m->presence_grace_s = cfg->presence_grace_s;
 	m->reconnect_grace_s = cfg->reconnect_grace_s;
+	if (cfg->disabled) {
+		session_end_all(m);
+		return;
+	}
 	end_matching(m, NULL, "host-gone", "This domain is no longer served here.");
 	lost_end_matching(m, NULL);
 }
@@ -312,7 +338,7 @@ void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, st
 		m->host.bind_refused(m->ctx, sid, "conflict", "This resource is in use.");
 		return;
 	}
-	if (!old && u && u->count >= m->sessions_per_user) {
+	if (!old && u && m->sessions_per_user && u->count >= m->sessions_per_user) {
 		m->host.bind_refused(m->ctx, sid, "resource-constraint",
 				     "Too many sessions of this account; end one of them.");
 		return;
@@ -490,10 +516,13 @@ void session_stanza_from(struct session_manager *m, struct slice from, struct cu
 {
 	struct inbound in = {.m = m, .e = e, .s = envelope(s, from), .now = now};
 
-	if (in.s.to.len == 0)
-		reply_drop(&in, "stanza of a service without an addressee");
-	else
+	if (in.s.to.len) {
 		enter(&in);
+		return;
+	}
+	in.s.to = manager_domain(m);
+	reply_error(&in, STANZA_ERROR_BAD_REQUEST, "A stanza of a component needs a 'to'.",
+		    "xep0114-3 stanza of a service without an addressee");
 }
 
 /* Then it was bounced before anybody could see it. */

@@ -90,8 +90,13 @@ struct session_host {
 	/* The time of day: ms since 1970, UTC. */
 	uint64_t (*wall_ms)(void *ctx);
 
-	/* A domain that is served by another service on the bus: its session, 0 when unknown. */
-	uint64_t (*route)(void *ctx, struct slice domain);
+	/* A domain that is served by another service on the bus: its session, 0 when unknown. It
+	 * may have several: the one for what comes from (or goes to) peer. */
+	uint64_t (*route)(void *ctx, struct slice domain, struct slice peer);
+
+	/* Each connected component that may be seen: start with *it = 0; false at the end. May be
+	 * NULL: there are none. */
+	bool (*component)(void *ctx, size_t *it, struct slice *jid);
 
 	/* Was e put on session sid's queue before? Asked only when e is judged a second time, so
 	 * that no resource gets a second copy. May be NULL: then receivers must recognise the
@@ -144,10 +149,10 @@ enum session_address {
 };
 
 struct session_config {
-	const char *const *domains; /* local domains, normalised; NULL-terminated; borrowed */
-	unsigned int sessions_per_user;
-	const char *resource_conflict; /* "replace", "reject", "rename" */
-	const char *software_name;     /* XEP-0092 */
+	const char *const *domains;	/* local domains, normalised; NULL-terminated; borrowed */
+	unsigned int sessions_per_user; /* 0 = any number */
+	const char *resource_conflict;	/* "replace", "reject", "rename" */
+	const char *software_name;	/* XEP-0092 */
 	const char *software_version;
 	unsigned int presence_grace_s;	/* 0 = a detached session is unavailable at once */
 	unsigned int reconnect_grace_s; /* 0 = a lost session is over at once */
@@ -159,14 +164,20 @@ struct session_config {
 	bool last_activity;	       /* when users left is kept (XEP-0012) */
 	bool change_password;	       /* may users do that (XEP-0077) */
 	bool remove_account;
+	const char *motd; /* message of the day; NULL or "" = none */
+	bool disabled; /* `xmpp disable`: nobody has a session, detached ones end too (CUSTODY 4) */
 	const char *const *addresses[SESSION_ADDRESSES]; /* URIs, NULL-terminated; NULL = none */
 };
 
 struct session_manager *session_new(const struct session_host *host, void *ctx);
 void session_free(struct session_manager **mp);
 
-/* A new configuration (copied). Sessions of domains no longer served are closed. */
+/* A new configuration (copied). Sessions of domains no longer served are closed; when it says
+ * disabled, all of them. */
 void session_configure(struct session_manager *m, const struct session_config *cfg);
+
+/* Ends all sessions, also detached and lost ones, with system-shutdown. */
+void session_end_all(struct session_manager *m);
 
 /* An authenticated stream asks for a session (RFC 6120 7): bare JID, wished resource or empty. */
 void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, struct slice resource,
@@ -244,12 +255,14 @@ void session_lost(struct session_manager *m, uint64_t sid, struct slice reason, 
 void session_stanza(struct session_manager *m, uint64_t sid, struct custody_entry *e,
 		    const struct msg_stanza *s, struct monotime now);
 
-/* A stanza that its connection manager could not take: answered with the error it names. */
-void session_refuse(struct session_manager *m, struct custody_entry *e, const struct msg_refused *r,
-		    struct monotime now);
+/* A stanza that its connection manager could not take: answered with the error it names. from: the
+ * domain of a service's session; empty for a client's. */
+void session_refuse(struct session_manager *m, struct custody_entry *e, struct slice from,
+		    const struct msg_refused *r, struct monotime now);
 
-/* A stanza from session sid that an earlier router has bounced: its sender's cm knows the error's
- * number, but the error itself is lost. It is made again, whatever would become of s now. */
+/* A stanza from session sid (or a service: s has its from) that an earlier router has bounced: its
+ * sender's cm knows the error's number, but the error itself is lost. It is made again, whatever
+ * would become of s now. */
 void session_bounce(struct session_manager *m, uint64_t sid, struct custody_entry *e,
 		    const struct msg_stanza *s, const char *condition, struct monotime now);
 
@@ -259,8 +272,8 @@ void session_copies(struct session_manager *m, uint64_t sid, struct slice from,
 		    struct custody_entry *e, const struct msg_stanza *s, bool delivered,
 		    struct monotime now);
 
-/* A stanza from a domain's session (component, other server) whose from was checked by the host:
- * to is a local domain. */
+/* A stanza from a domain's session (component, other server) whose from was checked by the host, to
+ * a local domain or one that nobody serves. Without `to` it is refused: who else would be meant? */
 void session_stanza_from(struct session_manager *m, struct slice from, struct custody_entry *e,
 			 const struct msg_stanza *s, struct monotime now);
 

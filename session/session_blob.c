@@ -41,10 +41,12 @@ static void put_numbers(struct str *out, const struct session *s)
 	codec_put_u64(out, s->came_at);
 	codec_put_u64(out, s->said_at);
 	codec_put_u8(out, s->left ? 1 + s->left->shown : 0);
-	if (!s->left)
-		return;
-	codec_put_u16(out, s->left->ntargets);
-	codec_put_bytes(out, slice_of(s->left->targets, s->left->len));
+	if (s->left) {
+		codec_put_u16(out, s->left->ntargets);
+		codec_put_bytes(out, slice_of(s->left->targets, s->left->len));
+	}
+	if (s->greeted_n)
+		codec_put_u64(out, s->greeted_n);
 }
 
 void session_blob_pack(const struct session *s, struct str *out)
@@ -116,6 +118,7 @@ struct session_parts {
 	uint8_t left; /* 1 = it has said unavailable, 2 = and was seen until then */
 	uint16_t ntargets;
 	struct slice targets;
+	uint64_t greeted_n;
 };
 
 static bool blocked_valid(struct slice packed)
@@ -137,9 +140,10 @@ static bool get_numbers(struct slice *blob, struct session_parts *b)
 	    !codec_get_u64(blob, &b->came_at) || !codec_get_u64(blob, &b->said_at) ||
 	    !codec_get_u8(blob, &b->left))
 		return false;
-	return !b->left ||
-	       (codec_get_u16(blob, &b->ntargets) && codec_get_bytes(blob, &b->targets) &&
-		targets_valid(b->targets, b->ntargets));
+	if (b->left && (!codec_get_u16(blob, &b->ntargets) || !codec_get_bytes(blob, &b->targets) ||
+			!targets_valid(b->targets, b->ntargets)))
+		return false;
+	return blob->len == 0 || codec_get_u64(blob, &b->greeted_n);
 }
 
 static enum err parse(struct slice in, struct session_parts *b)
@@ -205,6 +209,7 @@ enum err session_blob_restore(struct session *s, struct slice blob)
 	s->said_n = b.said_n;
 	s->came_at = b.came_at;
 	s->said_at = b.said_at;
+	s->greeted_n = b.said_n ? b.greeted_n : 0;
 	if (b.left)
 		registry_set_left(s, b.left > 1, b.ntargets, b.targets);
 	restore_blocked(s, &b);

@@ -6,7 +6,7 @@
  * (XEP-0280), targets of directed presence; of a session whose presence this one has inherited the
  * presence and the targets; whom its user has blocked, if that is known, and whether it asked for
  * that list (XEP-0191); the numbers of its presences, and what the last one, if it was unavailable,
- * has ended.
+ * has ended; the number of the one that was answered with the message of the day.
  * Fields may be added at the end of a version; a reader ignores what it does not know.
  */
 #ifndef SESSION_SESSION_BLOB_H

@@ -6,13 +6,13 @@
 
 /* The error of a stanza that its connection manager could not take (CUSTODY 10): the router numbers
  * it like any other, so it is made here and not there. */
-void session_refuse(struct session_manager *m, struct custody_entry *e, const struct msg_refused *r,
-		    struct monotime now)
+void session_refuse(struct session_manager *m, struct custody_entry *e, struct slice from,
+		    const struct msg_refused *r, struct monotime now)
 {
 	struct inbound in = {.m = m, .e = e, .sender = registry_sid(m, r->sid), .now = now};
 	char text[256];
 
-	if (!in.sender) {
+	if (!in.sender && !from.len) {
 		reply_drop(&in, "refused stanza of a session that is gone");
 		return;
 	}
@@ -20,8 +20,11 @@ void session_refuse(struct session_manager *m, struct custody_entry *e, const st
 		.kind = r->kind,
 		.type = r->type,
 		.id = r->id,
-		.from = in.sender->full,
+		.from = in.sender ? in.sender->full : from,
 	};
+	/* Whom it was for is not known here: this server has refused it. */
+	if (!in.sender)
+		in.s.to = manager_domain(m);
 	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(r->text));
 	reply_error(&in, stanza_error_find(r->condition), text,
 		    "refused by the connection manager");
@@ -32,7 +35,7 @@ void session_bounce(struct session_manager *m, uint64_t sid, struct custody_entr
 {
 	struct inbound in = {.m = m, .e = e, .sender = registry_sid(m, sid), .now = now};
 
-	if (!in.sender) {
+	if (!in.sender && !s->from.len) {
 		reply_drop(&in, "bounced stanza of a session that is gone");
 		return;
 	}
@@ -41,10 +44,10 @@ void session_bounce(struct session_manager *m, uint64_t sid, struct custody_entr
 		.type = s->type,
 		.flags = s->flags,
 		.id = s->id,
-		.from = in.sender->full,
+		.from = in.sender ? in.sender->full : s->from,
 		.to = s->to,
 	};
-	if (blocking_refuse_again(&in))
+	if (in.sender && blocking_refuse_again(&in))
 		return;
 	reply_error(&in, stanza_error_find(slice_str(condition)), NULL, "bounced before");
 }

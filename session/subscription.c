@@ -344,7 +344,7 @@ static bool refused(struct inbound *in, struct slice to)
 			    "rfc6121-4.2.2 subscription to oneself");
 		return true;
 	}
-	if (asks && !is_local(in, to) && !manager_route(in->m, jid_text_domain(to))) {
+	if (asks && !is_local(in, to) && !manager_route(in->m, jid_text_domain(to), in->s.from)) {
 		reply_error(in, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND,
 			    "This domain is not served here and other servers cannot be reached "
 			    "yet.",

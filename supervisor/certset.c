@@ -17,8 +17,10 @@ struct file {
 	int error; /* then */
 };
 
+#define NFILES CERTSET_FILES
+
 struct pair {
-	struct file file[2]; /* certificate, key */
+	struct file file[NFILES]; /* certificate, key, bundle */
 	struct certset_look look;
 };
 
@@ -27,11 +29,20 @@ struct certset {
 	struct pair pairs[TLS_FILES_MAX];
 };
 
+/* NULL: there is to be no such file. */
 static const char *path_of(const struct certset *c, size_t pair, size_t which)
 {
 	const struct tls_files_pair *p = &c->files.pairs[pair];
 
-	return which == 0 ? p->cert_path : p->key_path;
+	return which == 0 ? p->cert_path : which == 1 ? p->key_path : p->bundle_path;
+}
+
+static void name_of(size_t pair, size_t which, char name[TLS_FILES_NAME_MAX])
+{
+	static void (*const name_by[NFILES])(size_t pair, char out[TLS_FILES_NAME_MAX]) = {
+		tls_files_cert_name, tls_files_key_name, tls_files_bundle_name};
+
+	name_by[which](pair, name);
 }
 
 /* ---- reading */
@@ -87,7 +98,7 @@ static struct file file_read(const char *path)
 
 static void pair_close(struct pair *p)
 {
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < NFILES; k++) {
 		if (p->file[k].fd >= 0)
 			close(p->file[k].fd);
 		p->file[k] = (struct file){-1, ENOENT};
@@ -97,8 +108,9 @@ static void pair_close(struct pair *p)
 static void pair_read(struct certset *c, size_t pair)
 {
 	c->pairs[pair].look = certset_look(c, pair);
-	for (size_t k = 0; k < 2; k++)
-		c->pairs[pair].file[k] = file_read(path_of(c, pair, k));
+	for (size_t k = 0; k < NFILES; k++)
+		if (path_of(c, pair, k))
+			c->pairs[pair].file[k] = file_read(path_of(c, pair, k));
 }
 
 static struct certset *empty_set(void)
@@ -106,7 +118,7 @@ static struct certset *empty_set(void)
 	struct certset *c = xcalloc(1, sizeof(*c));
 
 	for (size_t i = 0; i < TLS_FILES_MAX; i++)
-		for (size_t k = 0; k < 2; k++)
+		for (size_t k = 0; k < NFILES; k++)
 			c->pairs[i].file[k] = (struct file){-1, ENOENT};
 	return c;
 }
@@ -135,6 +147,8 @@ struct certset *certset_read_pair(const struct certset *c, size_t pair)
 	for (size_t i = 0; i < c->files.n; i++) {
 		alone->files.pairs[i].cert_path = xstrdup(c->files.pairs[i].cert_path);
 		alone->files.pairs[i].key_path = xstrdup(c->files.pairs[i].key_path);
+		if (c->files.pairs[i].bundle_path)
+			alone->files.pairs[i].bundle_path = xstrdup(c->files.pairs[i].bundle_path);
 	}
 	pair_read(alone, pair);
 	return alone;
@@ -155,10 +169,12 @@ void certset_free(struct certset **cp)
 
 /* ---- looking */
 
-static const char *advice(int error)
+static const char *advice(int error, size_t which)
 {
 	switch (error) {
 	case ENOENT:
+		if (which == 2)
+			return "copy the CA's bundle there, or take it out of the configuration";
 		return "`pki lab` makes one for trials; or name the right file in "
 		       "conf/roundhouse.conf";
 	case EACCES:
@@ -173,16 +189,16 @@ static const char *advice(int error)
 
 static bool pair_missing(const struct certset *c, size_t pair, bool denied_is_fine, struct str *why)
 {
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < NFILES; k++) {
 		const struct file *f = &c->pairs[pair].file[k];
 		char name[TLS_FILES_NAME_MAX];
 
-		if (f->fd >= 0 || (denied_is_fine && f->error == EACCES))
+		if (!path_of(c, pair, k) || f->fd >= 0 || (denied_is_fine && f->error == EACCES))
 			continue;
-		(k == 0 ? tls_files_cert_name : tls_files_key_name)(pair, name);
+		name_of(pair, k, name);
 		if (why)
 			str_addf(why, "%s: %s: %s; %s", name, path_of(c, pair, k),
-				 strerror(f->error), advice(f->error));
+				 strerror(f->error), advice(f->error, k));
 		return true;
 	}
 	return false;
@@ -226,10 +242,10 @@ struct certset_look certset_look(const struct certset *c, size_t pair)
 	struct certset_look look;
 
 	memset(&look, 0, sizeof(look)); /* all zeros: it is not there */
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < NFILES; k++) {
 		struct stat st;
 
-		if (stat(path_of(c, pair, k), &st) < 0)
+		if (!path_of(c, pair, k) || stat(path_of(c, pair, k), &st) < 0)
 			continue;
 		look.file[k].dev = st.st_dev;
 		look.file[k].inode = st.st_ino;
@@ -268,10 +284,10 @@ static bool same_bytes(int a, int b)
 
 bool certset_pair_same(const struct certset *a, const struct certset *b, size_t pair)
 {
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < NFILES; k++) {
 		int x = a->pairs[pair].file[k].fd, y = b->pairs[pair].file[k].fd;
 
-		if (x < 0 || y < 0 || !same_bytes(x, y))
+		if (path_of(a, pair, k) && (x < 0 || y < 0 || !same_bytes(x, y)))
 			return false;
 	}
 	return true;
@@ -281,15 +297,18 @@ bool certset_pair_same(const struct certset *a, const struct certset *b, size_t 
 
 void certset_add_pair(const struct certset *c, size_t pair, struct inherit *in)
 {
-	const struct pair *p = &c->pairs[pair];
 	char name[TLS_FILES_NAME_MAX];
 
-	if (p->file[0].fd < 0 || p->file[1].fd < 0)
-		return;
-	tls_files_cert_name(pair, name);
-	inherit_add_fd(in, INHERIT_FILE, fcntl(p->file[0].fd, F_DUPFD_CLOEXEC, 3), name, NULL);
-	tls_files_key_name(pair, name);
-	inherit_add_fd(in, INHERIT_FILE, fcntl(p->file[1].fd, F_DUPFD_CLOEXEC, 3), name, NULL);
+	for (size_t k = 0; k < NFILES; k++)
+		if (path_of(c, pair, k) && c->pairs[pair].file[k].fd < 0)
+			return;
+	for (size_t k = 0; k < NFILES; k++) {
+		if (!path_of(c, pair, k))
+			continue;
+		name_of(pair, k, name);
+		inherit_add_fd(in, INHERIT_FILE,
+			       fcntl(c->pairs[pair].file[k].fd, F_DUPFD_CLOEXEC, 3), name, NULL);
+	}
 }
 
 void certset_add(const struct certset *c, struct inherit *in)
@@ -302,5 +321,6 @@ void certset_take_pair(struct certset *c, struct certset *from, size_t pair)
 {
 	pair_close(&c->pairs[pair]);
 	c->pairs[pair] = from->pairs[pair];
-	from->pairs[pair].file[0].fd = from->pairs[pair].file[1].fd = -1;
+	for (size_t k = 0; k < NFILES; k++)
+		from->pairs[pair].file[k].fd = -1;
 }

@@ -1,5 +1,5 @@
 /*
- * certset - the contents of the certificate and key files that services are given.
+ * certset - the contents of the certificate, key and bundle files that services are given.
  *
  * Read as the supervisor's user into sealed memory files: what was judged is what services get,
  * now and when they are restarted, whatever happens to the files meanwhile. Remembers how each
@@ -19,6 +19,7 @@ struct config;
 struct inherit;
 
 #define CERTSET_FILE_MAX (1024 * 1024)
+#define CERTSET_FILES	 3 /* certificate, key, bundle (which a "pair" may have) */
 
 /* Never NULL. A file that cannot be read is missing in it: see certset_missing(). ERR_FORMAT: the
  * configuration's list is wrong, *out is NULL and why says how. */
@@ -38,11 +39,11 @@ const char *certset_key_path(const struct certset *c, size_t pair);
 void certset_add(const struct certset *c, struct inherit *in);
 void certset_add_pair(const struct certset *c, size_t pair, struct inherit *in);
 
-/* How the two files of a pair look on disk now. */
+/* How the files of a pair look on disk now. */
 struct certset_look {
 	struct {
 		unsigned long long dev, inode, size, mtime_ns, ctime_ns;
-	} file[2];
+	} file[CERTSET_FILES];
 };
 struct certset_look certset_look(const struct certset *c, size_t pair);
 /* Just before it was read. */

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/xmem.h"
 #include "net/loop.h"
+#include "proc/config.h"
 #include "proc/inherit.h"
 #include "supervisor/certset.h"
 #include "supervisor/layout.h"
@@ -163,6 +164,17 @@ static bool run_start(struct run *r, struct loop *loop, const struct checker_req
 	return ok;
 }
 
+enum err checker_write_candidate(const struct config *cfg, struct str *why)
+{
+	struct str text = STR_INIT;
+	enum err e;
+
+	config_format(&text, cfg);
+	e = layout_write_file(CONFIG_MERGED_PATH, str_slice(&text), cfg, why);
+	str_clear(&text);
+	return e;
+}
+
 struct checker *checker_start(struct loop *loop, const struct checker_request *req)
 {
 	struct checker *c = xcalloc(1, sizeof(*c));
@@ -177,6 +189,8 @@ struct checker *checker_start(struct loop *loop, const struct checker_request *r
 		c->runs[i] =
 			(struct run){.checker = c, .row = &table_rows[i], .pidfd = -1, .out = -1};
 		if (req->only_tls && !table_rows[i].uses_tls)
+			continue;
+		if (table_instances(&table_rows[i], req->cfg) == 0)
 			continue;
 		if (run_start(&c->runs[i], loop, req))
 			c->left++;

@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+#include "base/err.h"
+#include "base/str.h"
+
 struct certset;
 struct checker;
 struct config;
@@ -22,6 +25,9 @@ struct checker_request {
 	void (*on_done)(void *arg, const char *reasons);
 	void *arg;
 };
+
+/* Writes CONFIG_MERGED_PATH, for a candidate; the caller removes it. */
+enum err checker_write_candidate(const struct config *cfg, struct str *why);
 
 /* Runs them side by side. A program that hangs is a refusal. */
 struct checker *checker_start(struct loop *loop, const struct checker_request *req);

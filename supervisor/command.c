@@ -174,17 +174,19 @@ static void on_checked(void *arg, const char *reasons)
 
 int command_check(const struct command_env *env, int argc, char **argv)
 {
+	bool candidate = argc == 2 && strcmp(argv[1], "--candidate") == 0;
+	const char *over = candidate ? CONFIG_CANDIDATE_PATH : CONFIG_MANAGED_PATH;
 	struct check k = {.rc = COMMAND_FAILED};
 	struct str why = STR_INIT;
 	struct certset *certs = NULL;
 	struct config *cfg;
 
-	(void)argv;
-	if (argc != 1)
+	if (argc != 1 && !candidate)
 		return usage("check");
 	/* Once here, so that a mistake is not told by every service. */
-	if (config_load(&cfg, CONFIG_PATH, &why) || certset_new(&certs, cfg, &why) ||
-	    certset_missing(certs, true, &why)) {
+	if (config_load_layers(&cfg, CONFIG_PATH, over, &why) || certset_new(&certs, cfg, &why) ||
+	    certset_missing(certs, true, &why) ||
+	    (candidate && checker_write_candidate(cfg, &why))) {
 		fprintf(stderr, "%s\n", why.data);
 		certset_free(&certs);
 		config_free(&cfg);
@@ -192,13 +194,17 @@ int command_check(const struct command_env *env, int argc, char **argv)
 		return COMMAND_FAILED;
 	}
 	k.loop = loop_new();
-	k.checker = checker_start(k.loop, &(struct checker_request){.bin = env->bin,
-								    .path = CONFIG_PATH,
-								    .cfg = cfg,
-								    .files = certs,
-								    .on_done = on_checked,
-								    .arg = &k});
+	k.checker = checker_start(
+		k.loop,
+		&(struct checker_request){.bin = env->bin,
+					  .path = candidate ? CONFIG_MERGED_PATH : CONFIG_PATH,
+					  .cfg = cfg,
+					  .files = certs,
+					  .on_done = on_checked,
+					  .arg = &k});
 	loop_run(k.loop);
+	if (candidate)
+		unlink(CONFIG_MERGED_PATH);
 	checker_free(&k.checker);
 	certset_free(&certs);
 	loop_free(&k.loop);

@@ -18,6 +18,7 @@
 #include "proc/channel.h"
 #include "proc/config.h"
 #include "proc/message.h"
+#include "supervisor/events.h"
 
 struct control {
 	struct list link;
@@ -74,6 +75,20 @@ void control_each_token(struct sup *s,
 		if (c->token)
 			announce(arg, c->cli, c->token);
 	}
+}
+
+struct sup *control_sup(const struct control *c)
+{
+	return c->sup;
+}
+
+uid_t control_uid(const struct control *c)
+{
+	struct ucred cred = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(cred);
+
+	getsockopt(channel_fd(c->channel), SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	return cred.uid;
 }
 
 static void send_lines(struct control *c, char *text)
@@ -137,6 +152,11 @@ static void do_reload(struct control *c, const char *arg)
 {
 	(void)arg;
 	reload_begin(c->sup, c);
+}
+
+static void do_commit(struct control *c, const char *arg)
+{
+	reload_commit(c->sup, c, strtoull(arg, NULL, 16));
 }
 
 static void do_log_level(struct control *c, const char *arg)
@@ -216,8 +236,11 @@ static const struct {
 	const char *word;
 	void (*handle)(struct control *c, const char *arg);
 } requests[] = {
-	{"status", do_status}, {"stop", do_stop},	    {"restart", do_restart},
-	{"reload", do_reload}, {"log-level", do_log_level}, {"token", do_token},
+	{"status", do_status},		{"stop", do_stop},
+	{"restart", do_restart},	{"reload", do_reload},
+	{"log-level", do_log_level},	{"token", do_token},
+	{"faults", events_do_faults},	{"general", events_do_general},
+	{"log-clear", events_do_clear}, {"commit", do_commit},
 };
 
 static void on_message(void *arg, struct slice text, int *fds, size_t nfds)

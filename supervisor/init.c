@@ -13,8 +13,8 @@
 #include "supervisor/layout.h"
 #include "supervisor/spawn.h"
 
-static const char managed[] =
-	"# Written by commands; what is set here must not stand in roundhouse.conf too.\n";
+static const char managed[] = "# Written by commands: each writes it anew, comments are lost.\n"
+			      "# What stands here wins over the same key in roundhouse.conf.\n";
 
 static bool is_domain(const char *d)
 {
@@ -47,22 +47,40 @@ static void replace(char ***field, char **list)
 }
 
 /* An address without a port gets the usual one. */
-static void add_listen(char ***list, const char *addr)
+static void add_listen(char ***list, const char *addr, const char *port)
 {
 	const char *colon = strrchr(addr, ':'), *bracket = strrchr(addr, ']');
-	char *full =
-		colon && (!bracket || colon > bracket) ? xstrdup(addr) : xasprintf("%s:5222", addr);
+	char *full = colon && (!bracket || colon > bracket) ? xstrdup(addr)
+							    : xasprintf("%s:%s", addr, port);
 
 	add(list, full);
 	free(full);
+}
+
+/* Components beside the clients: the port after theirs, so that instances do not collide. */
+static char **beside(char **clients)
+{
+	char **list = NULL;
+
+	for (; clients && *clients; clients++) {
+		const char *colon = strrchr(*clients, ':');
+		long port = strtol(colon + 1, NULL, 10);
+		char *addr = xasprintf("%.*s:%ld", (int)(colon - *clients), *clients,
+				       port > 0 && port < 65535 ? port + 1 : port);
+
+		add(&list, addr);
+		free(addr);
+	}
+	return list;
 }
 
 static int parse(int argc, char **argv, struct config *cfg)
 {
 	static const struct option options[] = {{"domain", required_argument, NULL, 'd'},
 						{"listen", required_argument, NULL, 'l'},
+						{"components", required_argument, NULL, 'c'},
 						{NULL, 0, NULL, 0}};
-	char **domains = NULL, **listen = NULL;
+	char **domains = NULL, **listen = NULL, **components = NULL;
 	bool good = true;
 	int c;
 
@@ -71,11 +89,14 @@ static int parse(int argc, char **argv, struct config *cfg)
 		if (c == 'd' && is_domain(optarg))
 			add(&domains, optarg);
 		else if (c == 'l')
-			add_listen(&listen, optarg);
+			add_listen(&listen, optarg, "5222");
+		else if (c == 'c')
+			add_listen(&components, optarg, "5223");
 		else
 			good = false;
 	}
 	replace(&cfg->domains, domains);
+	replace(&cfg->component_listen, components ? components : beside(listen));
 	replace(&cfg->client_listen, listen);
 	if (good && optind == argc)
 		return COMMAND_OK;
@@ -99,7 +120,9 @@ static enum err write_conf(const struct config *cfg, struct str *why)
 	enum err e = layout_write_file("conf/managed.conf", slice_str(managed), cfg, why);
 
 	config_format(&text, cfg);
-	str_adds(&text, "\n# What commands set.\n@include \"managed.conf\"\n");
+	str_adds(&text,
+		 "\n# What commands such as `xmpp domain` set stands in managed.conf and wins "
+		 "over this file.\n");
 	if (!e)
 		e = layout_write_file(CONFIG_PATH, str_slice(&text), cfg, why);
 	str_clear(&text);

@@ -29,6 +29,7 @@ static const struct {
 	{"run/log", "", 0700},		 /* FIFOs, opened before rights are dropped */
 	{"run/bus", "router", 0750},	 /* the router binds, members of the group connect */
 	{"run/metrics", "group", 03770}, /* each binds its own socket, which the group may use */
+	{"run/callbridge", "callbridge", 0700}, /* where it tells its status */
 	{"data", "datastore", 0700},
 };
 
@@ -56,10 +57,17 @@ static enum err apply_one(size_t i, const struct config *cfg, struct str *why)
 	const struct table_row *row = table_find(folders[i].owner);
 	int64_t uid = 0, gid = 0;
 	struct group *gr = root ? getgrnam(cfg->users_group) : NULL;
+	struct str unwanted = STR_INIT;
 	enum err e;
 
-	if (root && row && (e = layout_user(row, cfg, &uid, &gid, why)))
+	/* A service that is not wanted need not have its user: the instance is older than it. */
+	if (root && row && table_instances(row, cfg) > 0 &&
+	    (e = layout_user(row, cfg, &uid, &gid, why)))
 		return e;
+	if (root && row && table_instances(row, cfg) == 0 &&
+	    layout_user(row, cfg, &uid, &gid, &unwanted))
+		uid = gid = 0;
+	str_clear(&unwanted);
 	if (root && strcmp(folders[i].owner, "group") == 0 && gr)
 		gid = gr->gr_gid;
 	if (mkdir(folders[i].path, 0700) < 0 && errno != EEXIST)

@@ -29,6 +29,8 @@ struct logpipe {
 	int peek[2]; /* where tee() puts a copy */
 	int impatience;
 	bool stuck;
+	void (*tap)(void *arg, struct slice lines);
+	void *tap_arg;
 };
 
 static int open_fifo(const char *path)
@@ -130,6 +132,8 @@ static bool move(struct logpipe *l, bool all)
 		wait_again(l, STUCK_MS);
 		return false;
 	}
+	if (l->tap)
+		l->tap(l->tap_arg, slice_of(buf, out));
 	consume(l, buf, take);
 	return true;
 }
@@ -158,6 +162,12 @@ void logpipe_drain(struct logpipe *l)
 {
 	while (move(l, true))
 		;
+}
+
+void logpipe_tap(struct logpipe *l, void (*tap)(void *arg, struct slice lines), void *arg)
+{
+	l->tap = tap;
+	l->tap_arg = arg;
 }
 
 bool logpipe_is_stuck(const struct logpipe *l)

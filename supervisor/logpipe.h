@@ -22,6 +22,10 @@ struct logpipe *logpipe_open(struct loop *loop, const char *instance, struct log
 			     struct str *why);
 void logpipe_close(struct logpipe **lp);
 
+/* Gets what has been copied to the log file, whole lines; a supervisor that is killed in between
+ * repeats those too. */
+void logpipe_tap(struct logpipe *l, void (*tap)(void *arg, struct slice lines), void *arg);
+
 /* A new descriptor for the service's stdout and stderr; the caller closes it. -1 with errno. */
 int logpipe_writer(struct logpipe *l);
 

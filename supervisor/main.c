@@ -15,9 +15,11 @@ static const struct {
 	const char *synopsis;
 	const char *help;
 } commands[] = {
-	{"init", command_init, "init [--domain D] [--listen ADDR]...",
+	{"init", command_init, "init [--domain D] [--listen ADDR]... [--components ADDR]...",
 	 "Makes the instance directory: commented configuration, lab CA and certificate; as root\n"
-	 "also the services' users. D: localhost. ADDR: 127.0.0.1:5222. Refuses where one is."},
+	 "also the services' users. D: localhost. ADDR: 127.0.0.1:5222, components on the port "
+	 "after\n"
+	 "it. Refuses where one is."},
 	{"start", command_start, "start [-f]",
 	 "Starts all services, or adopts those that run; returns when all are ready, or fails and\n"
 	 "says which is not and why. -f stays in the foreground (Ctrl-C stops all)."},
@@ -31,12 +33,17 @@ static const struct {
 	 "until\n"
 	 "each is ready again."},
 	{"reload", command_reload, "reload",
-	 "Puts conf/roundhouse.conf in force without a restart, or refuses it whole."},
+	 "Puts conf/roundhouse.conf, with conf/managed.conf over it, in force without a restart, "
+	 "or\n"
+	 "refuses it whole."},
 	{"logs", command_logs, "logs [SERVICE|INSTANCE] [-f] [-n N]",
 	 "The last N (50) lines of a service's log, or of all, the supervisor's own included.\n"
 	 "-f goes on with what comes. Works without a running supervisor."},
-	{"check", command_check, "check",
-	 "Lets every service judge conf/roundhouse.conf; changes nothing. Exit 0 good, 1 refused."},
+	{"check", command_check, "check [--candidate]",
+	 "Lets every service judge conf/roundhouse.conf with conf/managed.conf over it; changes\n"
+	 "nothing. Exit 0 good, 1 refused. --candidate: with conf/managed.conf.candidate, as "
+	 "commands\n"
+	 "do before they change anything."},
 	{"log-level", command_log_level, "log-level SERVICE|INSTANCE|all LEVEL",
 	 "error, warn, info or debug, at once, until the next restart or reload."},
 };
@@ -55,6 +62,47 @@ static void help_all(FILE *out)
 		"supervisor COMMAND --help says more.\n"
 		"Exit: 0 done, 1 failed or refused, 2 wrong command line, 3 no supervisor is "
 		"running,\n4 status: not all is ready.\n");
+}
+
+/* "[-n N]" in a synopsis: an option, with its operand or not. */
+static void list_options(const char *word, const char *synopsis)
+{
+	for (const char *at = synopsis; (at = strstr(at, " [-")); at++) {
+		const char *name = at + 2, *end = name + strcspn(name, "]");
+		size_t n = strcspn(name, " ]");
+		const char *operand = name[n] == ' ' ? name + n + 1 : end;
+
+		printf("option\t%.*s\t%.*s\t%s\tsee supervisor %s --help\n", (int)n, name,
+		       (int)(end - operand), operand, word, word);
+	}
+}
+
+/* In the form of the other programs (cli/common/command.h, command_list), for shell, completion and
+ * man pages. */
+static void list_commands(void)
+{
+	printf("program\tsupervisor\tstarts, watches and restarts the services of a Roundhouse "
+	       "instance\n");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const char *word = commands[i].word,
+			   *operands = commands[i].synopsis + strlen(word);
+		size_t n = strcspn(operands, "-");
+
+		/* What stands before the first option, without its bracket. */
+		while (n && (operands[n - 1] == '[' || operands[n - 1] == ' '))
+			n--;
+		while (n && *operands == ' ') {
+			operands++;
+			n--;
+		}
+		printf("command\t%s\t%.*s\t%.*s\n", word, (int)n, operands,
+		       (int)strcspn(commands[i].help, "\n"), commands[i].help);
+		list_options(word, commands[i].synopsis);
+	}
+	printf("option\t-C\tDIR\t\tthe instance directory (default: the present one)\n"
+	       "option\t--bin\tDIR\t\twhere the services' programs are\n"
+	       "option\t--help\t\t\tthis text; behind a command, the text of that command\n"
+	       "option\t--version\t\t\tthe version\n");
 }
 
 /* "build/bin" for `build/bin/supervisor`; the full path when found through PATH. */
@@ -92,6 +140,10 @@ int main(int argc, char **argv)
 	int c;
 
 	umask(0077);
+	if (argc == 2 && strcmp(argv[1], "--commands") == 0) {
+		list_commands();
+		return COMMAND_OK;
+	}
 	while ((c = getopt_long(argc, argv, "+C:h", options, NULL)) != -1) {
 		if (c == 'C') {
 			env.dir = optarg;

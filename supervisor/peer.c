@@ -18,6 +18,7 @@
 #include "proc/message.h"
 #include "proc/sup_conn.h"
 #include "supervisor/certwatch.h"
+#include "supervisor/events.h"
 #include "supervisor/holder.h"
 #include "supervisor/layout.h"
 #include "supervisor/sockets.h"
@@ -167,15 +168,23 @@ static void adopt(struct unit *u, struct inherit *in, int *fds, const struct ucr
 	sup_event(u, &ev);
 }
 
+/* Said once when it begins and once when it is over: a service that connects again repeats it. */
 static void set_alarm(struct unit *u, char *text)
 {
-	free(u->alarm);
+	char *old = u->alarm;
+
 	u->alarm = text && *text ? text : NULL;
 	if (text && !*text)
 		free(text);
-	if (u->alarm)
+	if (u->alarm && (!old || strcmp(old, u->alarm) != 0))
 		log_warn("-", "event=alarm instance=%s text=%s", u->name,
 			 log_quote(slice_str(u->alarm)));
+	else if (!u->alarm && old)
+		log_info("-", "event=alarm_off instance=%s text=%s", u->name,
+			 log_quote(slice_str(old)));
+	free(old);
+	if (u->sup->events)
+		events_tick(u->sup->events);
 }
 
 static void set_ready(struct unit *u, bool ready)
@@ -221,6 +230,9 @@ static void on_register(struct peer *p, struct slice text, int *fds, size_t nfds
 		adopt(u, &in, fds, &cred, ready);
 	else if (ready)
 		set_ready(u, ready);
+	/* While adoption goes on not all sockets are known: then at its end. */
+	if (p->sup->phase != SUP_ADOPTING && u->generation != p->sup->generation)
+		reload_send(u);
 	if (u->files_owed)
 		certwatch_catch_up(p->sup->certs, u);
 	inherit_clear(&in);

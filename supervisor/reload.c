@@ -6,18 +6,25 @@
  */
 #include "supervisor/sup.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/xmem.h"
 #include "net/loop.h"
 #include "proc/channel.h"
 #include "proc/config.h"
+#include "proc/config_set.h"
 #include "proc/inherit.h"
 #include "supervisor/certset.h"
 #include "supervisor/certwatch.h"
 #include "supervisor/checker.h"
+#include "supervisor/layout.h"
 #include "supervisor/logfile.h"
+#include "supervisor/secrets.h"
+#include "supervisor/sockets.h"
 
 #define APPLY_MS 10000
 
@@ -27,6 +34,8 @@ struct reload {
 	struct certset *certs; /* that it names; the same */
 	struct checker *checker;
 	struct monotime deadline; /* for the services to apply it */
+	bool commit;		  /* CONFIG_JUDGED_PATH becomes managed.conf ... */
+	uint64_t mark;		  /* ... if that is still this one */
 };
 
 void reload_free(struct sup *s)
@@ -36,6 +45,10 @@ void reload_free(struct sup *s)
 	s->reload = NULL;
 	if (!r)
 		return;
+	if (r->commit) {
+		unlink(CONFIG_JUDGED_PATH);
+		unlink(CONFIG_MERGED_PATH);
+	}
 	checker_free(&r->checker);
 	config_free(&r->cfg);
 	certset_free(&r->certs);
@@ -71,7 +84,7 @@ static void refuse(struct sup *s, const char *reasons)
 	end(s, "FORMAT");
 }
 
-static void send_reload(struct unit *u)
+void reload_send(struct unit *u)
 {
 	struct str m = STR_INIT, why = STR_INIT;
 	int fds[INHERIT_FDS_MAX];
@@ -82,6 +95,7 @@ static void send_reload(struct unit *u)
 	in.instance = xstrdup(u->name);
 	in.config = xstrdup(SUP_ACCEPTED_CONF);
 	in.generation = u->sup->generation;
+	unit_add_listeners(u, &in);
 	if (unit_add_files(u->sup, u->row, &in, &why)) {
 		inherit_format(&m, "RELOAD", &in);
 		for (size_t i = 0; i < in.nfds; i++)
@@ -138,12 +152,66 @@ static void adjust_units(struct sup *s)
 	}
 }
 
+/* Puts the candidate in the place of managed.conf; before gets what that was, to be put back. */
+static bool install(struct sup *s, struct str *before, struct str *why)
+{
+	FILE *old = fopen(CONFIG_MANAGED_PATH, "re");
+	char bytes[4096];
+	size_t n;
+
+	while (old && (n = fread(bytes, 1, sizeof(bytes), old)) > 0)
+		str_add(before, bytes, n);
+	if (old)
+		fclose(old);
+	if (config_file_mark(CONFIG_MANAGED_PATH) != s->reload->mark) {
+		str_adds(why, CONFIG_MANAGED_PATH " was changed meanwhile; give the command again");
+		return false;
+	}
+	if (rename(CONFIG_JUDGED_PATH, CONFIG_MANAGED_PATH) < 0) {
+		str_addf(why, CONFIG_MANAGED_PATH ": %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool accept_config(struct sup *s, struct str *why)
+{
+	struct reload *r = s->reload;
+	struct str before = STR_INIT;
+	bool ok = !r->commit || install(s, &before, why);
+
+	if (ok && !sup_accept_config(s, r->cfg, s->generation + 1, why)) {
+		ok = false;
+		if (r->commit)
+			layout_write_file(CONFIG_MANAGED_PATH, str_slice(&before), s->cfg, why);
+	}
+	str_clear(&before);
+	return ok;
+}
+
+/* Opens what is new; what is old is closed when all else is done, or the new when it is not. */
+static bool change_sockets(struct sup *s, struct str *why)
+{
+	const struct config *cfg = s->reload->cfg;
+	bool ok;
+
+	for (size_t i = 0; i < table_len; i++)
+		sockets_yield(s->sockets, table_rows[i].service, table_listen(&table_rows[i], cfg),
+			      false);
+	ok = sup_open_sockets(s, cfg, why) && accept_config(s, why);
+	for (size_t i = 0; i < table_len; i++)
+		sockets_yield(s->sockets, table_rows[i].service, table_listen(&table_rows[i], cfg),
+			      true);
+	sup_close_sockets(s, s->cfg);
+	return ok;
+}
+
 static void apply(struct sup *s)
 {
 	struct reload *r = s->reload;
 	struct str why = STR_INIT;
 
-	if (!sup_accept_config(s, r->cfg, s->generation + 1, &why)) {
+	if (!change_sockets(s, &why)) {
 		refuse(s, why.data);
 		str_clear(&why);
 		return;
@@ -154,7 +222,7 @@ static void apply(struct sup *s)
 	log_info("-", "event=config_accepted generation=%llu", (unsigned long long)s->generation);
 	for (size_t i = 0; i < s->nunits; i++)
 		if (service_is_running(&s->units[i]->core))
-			send_reload(s->units[i]);
+			reload_send(s->units[i]);
 	adjust_units(s);
 	r->deadline = monotime_add_ms(loop_now(s->loop), APPLY_MS);
 	reload_applied(s);
@@ -188,35 +256,63 @@ static void on_checked(void *arg, const char *reasons)
 	str_clear(&copy);
 }
 
-void reload_begin(struct sup *s, struct control *requester)
+/* The candidate is taken away first: the next command may write another while this is judged. */
+static bool load(struct reload *r, struct str *why)
+{
+	if (!r->commit)
+		return config_load(&r->cfg, CONFIG_PATH, why) == ERR_OK;
+	if (rename(CONFIG_CANDIDATE_PATH, CONFIG_JUDGED_PATH) < 0) {
+		str_addf(why, CONFIG_CANDIDATE_PATH ": %s; give the command again",
+			 strerror(errno));
+		return false;
+	}
+	return config_load_layers(&r->cfg, CONFIG_PATH, CONFIG_JUDGED_PATH, why) == ERR_OK &&
+	       checker_write_candidate(r->cfg, why) == ERR_OK;
+}
+
+static void begin(struct sup *s, struct reload wish)
 {
 	struct str why = STR_INIT;
 	struct reload *r;
 
 	if (s->reload || s->phase != SUP_RUNNING) {
-		control_line(requester, "a start, stop or reload is under way; try again after it");
-		control_end(requester, "AGAIN");
+		control_line(wish.requester,
+			     "a start, stop or reload is under way; try again after it");
+		control_end(wish.requester, "AGAIN");
 		return;
 	}
 	r = s->reload = xcalloc(1, sizeof(*r));
-	r->requester = requester;
-	if (config_load(&r->cfg, CONFIG_PATH, &why) || config_needs_restart(s->cfg, r->cfg, &why) ||
-	    certset_new(&r->certs, r->cfg, &why) || certset_missing(r->certs, false, &why))
+	*r = wish;
+	if (!load(r, &why) || config_needs_restart(s->cfg, r->cfg, &why) ||
+	    certset_new(&r->certs, r->cfg, &why) || certset_missing(r->certs, false, &why) ||
+	    secrets_missing(r->cfg, &why))
 		refuse(s, why.data);
 	else
-		r->checker = checker_start(s->loop, &(struct checker_request){.bin = s->bin,
-									      .path = CONFIG_PATH,
-									      .cfg = r->cfg,
-									      .files = r->certs,
-									      .on_done = on_checked,
-									      .arg = s});
+		r->checker = checker_start(
+			s->loop, &(struct checker_request){.bin = s->bin,
+							   .path = r->commit ? CONFIG_MERGED_PATH
+									     : CONFIG_PATH,
+							   .cfg = r->cfg,
+							   .files = r->certs,
+							   .on_done = on_checked,
+							   .arg = s});
 	str_clear(&why);
 }
 
+void reload_begin(struct sup *s, struct control *requester)
+{
+	begin(s, (struct reload){.requester = requester});
+}
+
+void reload_commit(struct sup *s, struct control *requester, uint64_t mark)
+{
+	begin(s, (struct reload){.requester = requester, .commit = true, .mark = mark});
+}
+
+/* One that has not registered yet is sent it when it does. */
 static bool is_waited_for(const struct unit *u)
 {
-	return u->peer && service_is_running(&u->core) && !u->behind &&
-	       u->generation != u->sup->generation;
+	return service_is_running(&u->core) && !u->behind && u->generation != u->sup->generation;
 }
 
 static void finish(struct sup *s)

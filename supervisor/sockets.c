@@ -23,11 +23,20 @@ struct entry {
 struct sockets {
 	struct entry *list;
 	size_t n;
+	bool yielding; /* sockets_yield() */
 };
 
 struct sockets *sockets_new(void)
 {
 	return xcalloc(1, sizeof(struct sockets));
+}
+
+static void entry_clear(struct entry *e)
+{
+	close(e->fd);
+	free(e->service);
+	free(e->addr);
+	free(e->bound);
 }
 
 void sockets_free(struct sockets **sp)
@@ -37,14 +46,48 @@ void sockets_free(struct sockets **sp)
 	*sp = NULL;
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->n; i++) {
-		close(s->list[i].fd);
-		free(s->list[i].service);
-		free(s->list[i].addr);
-		free(s->list[i].bound);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		entry_clear(&s->list[i]);
 	free(s->list);
 	free(s);
+}
+
+static bool is_in(char *const *list, const char *addr)
+{
+	for (; *list; list++)
+		if (strcmp(*list, addr) == 0)
+			return true;
+	return false;
+}
+
+void sockets_prune(struct sockets *s, const char *service, char *const *keep)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct entry *e = &s->list[i];
+
+		if (strcmp(e->service, service) != 0 || is_in(keep, e->addr))
+			s->list[kept++] = *e;
+		else
+			entry_clear(e);
+	}
+	s->n = kept;
+}
+
+/* Sockets of one user that all have SO_REUSEPORT may share a port. Only for that moment: it would
+ * let any other program of ours in too. */
+static void share(int fd, int on)
+{
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+void sockets_yield(struct sockets *s, const char *service, char *const *keep, bool stays)
+{
+	s->yielding = !stays;
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->list[i].service, service) == 0 && !is_in(keep, s->list[i].addr))
+			share(s->list[i].fd, !stays);
 }
 
 static bool is_there(const struct sockets *s, const char *service, const char *addr)
@@ -120,7 +163,7 @@ static char *bound_name(int fd)
 	return xasprintf(sa.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static int listen_on(const struct addrinfo *ai)
+static int listen_on(const struct addrinfo *ai, bool shared)
 {
 	int on = 1, saved;
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -130,8 +173,13 @@ static int listen_on(const struct addrinfo *ai)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (ai->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+	if (shared)
+		share(fd, 1);
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {
+		if (shared)
+			share(fd, 0);
 		return fd;
+	}
 	saved = errno;
 	close(fd);
 	errno = saved;
@@ -154,7 +202,9 @@ enum err sockets_open(struct sockets *s, const char *service, const char *addr, 
 			 addr);
 		return ERR_FORMAT;
 	}
-	fd = listen_on(ai);
+	fd = listen_on(ai, false);
+	if (fd < 0 && errno == EADDRINUSE && s->yielding)
+		fd = listen_on(ai, true);
 	if (fd < 0)
 		explain(addr, ai, errno, why);
 	freeaddrinfo(ai);

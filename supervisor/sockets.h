@@ -22,6 +22,13 @@ void sockets_free(struct sockets **sp); /* closes */
  * the address, the reason and who holds it. */
 enum err sockets_open(struct sockets *s, const char *service, const char *addr, struct str *why);
 
+/* Closes those of service that are not in keep (NULL-terminated). */
+void sockets_prune(struct sockets *s, const char *service, char *const *keep);
+
+/* Those of service that are not in keep are about to be pruned: what is opened meanwhile may take
+ * their port (0.0.0.0:5222 that of 127.0.0.1:5222). stays = true: they are not, after all. */
+void sockets_yield(struct sockets *s, const char *service, char *const *keep, bool stays);
+
 /* Takes fd if that place is empty: true. */
 bool sockets_adopt(struct sockets *s, const char *service, const char *addr, const char *bound,
 		   int fd);

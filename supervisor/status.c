@@ -39,7 +39,7 @@ static uint64_t uptime_s(const struct unit *u)
 }
 
 /* Ours about its log stands behind its own. NULL: none. */
-static const char *alarm_of(const struct unit *u)
+const char *status_alarm(const struct unit *u)
 {
 	if (u->alarm)
 		return u->alarm;
@@ -53,8 +53,8 @@ static void add_remarks(const struct unit *u, struct str *out)
 			 (double)monotime_ms_between(loop_now(u->sup->loop), u->core.due) / 1000);
 	if (u->cause.len)
 		str_addf(out, " last end: %s;", u->cause.data);
-	if (alarm_of(u))
-		str_addf(out, " ALARM: %s;", alarm_of(u));
+	if (status_alarm(u))
+		str_addf(out, " ALARM: %s;", status_alarm(u));
 	if (is_behind(u))
 		str_addf(out, " BEHIND: configuration %llu instead of %llu%s%s;",
 			 (unsigned long long)u->generation, (unsigned long long)u->sup->generation,
@@ -87,6 +87,9 @@ void status_table(const struct sup *s, struct str *out)
 	}
 	while (sockets_next(s->sockets, NULL, &it, &addr, &bound, &fd))
 		str_addf(out, "listening on %s\n", bound);
+	if (!s->cfg->xmpp_enabled)
+		str_adds(out, "XMPP is disabled: no client or component can connect; `xmpp enable` "
+			      "opens the ports\n");
 	for (size_t i = 0; certwatch_alarm(s->certs, i, &alarm); i++)
 		if (alarm)
 			str_addf(out, "ALARM: %s\n", alarm);
@@ -113,7 +116,7 @@ static void add_unit(const struct unit *u, struct str *out)
 	str_addf(out, ",\"behind\":%s,\"adopted\":%s", is_behind(u) ? "true" : "false",
 		 u->pid && !u->child ? "true" : "false");
 	add_json(out, "last_exit", u->cause.len ? u->cause.data : NULL);
-	add_json(out, "alarm", alarm_of(u));
+	add_json(out, "alarm", status_alarm(u));
 	str_addc(out, '}');
 }
 
@@ -137,7 +140,8 @@ void status_json(const struct sup *s, struct str *out)
 		add_unit(s->units[i], out);
 		sep = ",\n";
 	}
-	str_adds(out, "],\n\"listeners\":[");
+	str_addf(out, "],\n\"enabled\":%s,\n\"listeners\":[",
+		 s->cfg->xmpp_enabled ? "true" : "false");
 	for (sep = ""; sockets_next(s->sockets, NULL, &it, &addr, &bound, &fd); sep = ",")
 		str_addf(out, "%s\"%s\"", sep, bound);
 	str_adds(out, "],\n\"alarms\":[");
@@ -164,7 +168,7 @@ void status_metrics(void *arg, struct str *out)
 			str_addf(out, " up:%s=%d restarts:%s=%llu alarms:%s=%d", u->name,
 				 u->core.state == SERVICE_READY, u->name,
 				 (unsigned long long)u->core.restarts, u->name,
-				 alarm_of(u) != NULL);
+				 status_alarm(u) != NULL);
 	}
 }
 

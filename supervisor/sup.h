@@ -23,8 +23,10 @@
 
 struct certwatch;
 struct checker;
+struct inherit;
 struct config;
 struct control;
+struct events;
 struct logfile;
 struct logpipe;
 struct metrics;
@@ -96,6 +98,7 @@ struct sup {
 	int own_fd;			 /* of own_log, as the log was last opened with */
 	enum log_level own_level;	 /* by configuration, or `log-level supervisor` */
 	struct logfile *service_logs[8]; /* as table_rows */
+	struct events *events;		 /* for operators */
 	struct list peers;
 	struct list controls;
 	struct loop_fd *peer_watch, *control_watch;
@@ -118,6 +121,12 @@ void sup_event(struct unit *u, const struct service_event *ev); /* runs the core
 struct unit *sup_find(struct sup *s, const char *instance);
 struct unit *sup_add_unit(struct sup *s, const struct table_row *row, const char *name);
 size_t sup_views(const struct sup *s, struct plan_view views[SUP_UNITS_MAX]);
+/* Opens what cfg names; on failure why names address, reason and holder. sup_close_sockets() closes
+ * all that cfg does not name. */
+bool sup_open_sockets(struct sup *s, const struct config *cfg, struct str *why);
+void sup_close_sockets(struct sup *s, const struct config *cfg);
+/* Adds those of its service. */
+void unit_add_listeners(const struct unit *u, struct inherit *in);
 /* A line for whoever waits for `start`. */
 void sup_report(struct sup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sup_report_end(struct sup *s, int code);
@@ -151,6 +160,8 @@ bool control_listen(struct sup *s, struct str *why);
 void control_close_all(struct sup *s);
 void control_line(struct control *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void control_end(struct control *c, const char *err_name); /* "OK", "AGAIN", ... */
+struct sup *control_sup(const struct control *c);
+uid_t control_uid(const struct control *c); /* who asks; (uid_t)-1 = cannot be told */
 void control_keep_alive(struct sup *s);
 /* Calls announce for every token given to a command. */
 void control_each_token(struct sup *s,
@@ -165,7 +176,12 @@ void job_forget(struct sup *s, const struct control *requester);
 
 /* ---- reload.c */
 void reload_begin(struct sup *s, struct control *requester); /* NULL: SIGHUP */
-void reload_applied(struct sup *s);			     /* a service has answered or died */
+/* The same with CONFIG_CANDIDATE_PATH in the place of managed.conf, if that one has still this mark
+ * (config_file_mark()): it becomes that file when it is put in force. */
+void reload_commit(struct sup *s, struct control *requester, uint64_t mark);
+/* To a service that runs with a configuration of before. All sockets must be open. */
+void reload_send(struct unit *u);
+void reload_applied(struct sup *s); /* a service has answered or died */
 void reload_tick(struct sup *s);
 void reload_forget(struct sup *s, const struct control *requester);
 void reload_free(struct sup *s);
@@ -175,6 +191,7 @@ void status_table(const struct sup *s, struct str *out);
 void status_json(const struct sup *s, struct str *out);
 void status_metrics(void *arg, struct str *out); /* arg: the sup; for proc/metrics.h */
 bool status_is_well(const struct sup *s);
+const char *status_alarm(const struct unit *u); /* NULL: none */
 /* The words of the last error that this instance logged, in the file of its service. */
 void status_last_error(const struct unit *u, struct str *out);
 

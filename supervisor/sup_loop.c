@@ -19,6 +19,7 @@
 #include "supervisor/certset.h"
 #include "supervisor/certwatch.h"
 #include "supervisor/checker.h"
+#include "supervisor/events.h"
 #include "supervisor/holder.h"
 #include "supervisor/layout.h"
 #include "supervisor/logfile.h"
@@ -42,6 +43,16 @@ void sup_report(struct sup *s, const char *fmt, ...)
 	dprintf(s->report, "\n");
 }
 
+static void tell_components(struct sup *s)
+{
+	const char *addr, *bound;
+	size_t it = 0;
+	int fd;
+
+	while (sockets_next(s->sockets, "cm-component", &it, &addr, &bound, &fd))
+		sup_report(s, "  components: %s (in clear, STARTTLS and direct TLS)", bound);
+}
+
 static void tell_how_to_go_on(struct sup *s)
 {
 	const char *domain = s->cfg->domains[0], *addr, *bound = "";
@@ -51,6 +62,12 @@ static void tell_how_to_go_on(struct sup *s)
 	sup_report(s, "\nRoundhouse is up in %s", s->shown_dir);
 	while (sockets_next(s->sockets, "cm-client", &it, &addr, &bound, &fd))
 		sup_report(s, "  clients: %s (STARTTLS, and direct TLS on the same port)", bound);
+	tell_components(s);
+	if (!s->cfg->xmpp_enabled) {
+		sup_report(s, "  XMPP is disabled, no port is open: %s/xmpp -C %s enable",
+			   s->shown_bin, s->shown_dir);
+		return;
+	}
 	sup_report(s,
 		   "\nAdd a user:       %s/xmpp -C %s user add juliet@%s\n"
 		   "Connect a client: JID juliet@%s, server %.*s, port %s, CA file %s/pki/ca.pem\n"
@@ -109,6 +126,7 @@ struct unit *sup_add_unit(struct sup *s, const struct table_row *row, const char
 	u->log = logpipe_open(s->loop, name, s->service_logs[r], &why);
 	if (!u->log)
 		fatal("event=start_failed reason=\"log pipe: %s\"", why.data);
+	logpipe_tap(u->log, events_lines, s->events);
 	s->units[s->nunits++] = u;
 	return u;
 }
@@ -185,6 +203,7 @@ bool sup_accept_config(struct sup *s, struct config *cfg, uint64_t generation, s
 	set_policy(s);
 	apply_log_settings(s);
 	metrics_listen(s->metrics, s->cfg);
+	events_limits(s->events);
 	return true;
 }
 
@@ -270,18 +289,31 @@ static void on_orphan(struct sup *s, const char *name)
 	sup_event(u, &ev);
 }
 
+bool sup_open_sockets(struct sup *s, const struct config *cfg, struct str *why)
+{
+	bool ok = true;
+
+	for (size_t r = 0; r < table_len && ok; r++) {
+		char *const *list = table_listen(&table_rows[r], cfg);
+
+		for (size_t i = 0; list[i] && ok; i++)
+			ok = sockets_open(s->sockets, table_rows[r].service, list[i], why) ==
+			     ERR_OK;
+	}
+	return ok;
+}
+
+void sup_close_sockets(struct sup *s, const struct config *cfg)
+{
+	for (size_t r = 0; r < table_len; r++)
+		sockets_prune(s->sockets, table_rows[r].service, table_listen(&table_rows[r], cfg));
+}
+
 static bool open_sockets(struct sup *s)
 {
 	struct str why = STR_INIT;
-	bool ok = true;
+	bool ok = sup_open_sockets(s, s->cfg, &why);
 
-	for (size_t r = 0; r < table_len; r++) {
-		char *const *list = table_listen(&table_rows[r], s->cfg);
-
-		for (size_t i = 0; list[i] && ok; i++)
-			ok = sockets_open(s->sockets, table_rows[r].service, list[i], &why) ==
-			     ERR_OK;
-	}
 	if (!ok) {
 		log_err("-", "event=listen_failed reason=%s", log_quote(str_slice(&why)));
 		sup_report(s, "%s", why.data);
@@ -304,8 +336,13 @@ static void end_adoption(struct sup *s)
 	for (size_t i = 0; i < s->nunits; i++)
 		if (s->units[i]->retired)
 			sup_event(s->units[i], &stop);
+	/* A service that is behind may have handed over what is not configured any more. */
+	sup_close_sockets(s, s->cfg);
 	/* What could not be opened is said, and tried again when its service is started. */
 	open_sockets(s);
+	for (size_t i = 0; i < s->nunits; i++)
+		if (s->units[i]->peer && s->units[i]->generation != s->generation)
+			reload_send(s->units[i]);
 	begin_start(s);
 }
 
@@ -408,6 +445,7 @@ static void on_house(void *arg)
 	refresh_own_log(s, false);
 	reload_tick(s);
 	certwatch_tick(s->certs);
+	events_tick(s->events);
 }
 
 static void on_watchdog(void *arg)
@@ -538,6 +576,7 @@ static void end(struct sup *s)
 	for (size_t i = 0; i < s->nunits; i++)
 		unit_free(&s->units[i]);
 	sockets_free(&s->sockets);
+	events_free(&s->events);
 	for (size_t i = 0; i < table_len; i++)
 		logfile_free(&s->service_logs[i]);
 	loop_signal_free(&s->term);
@@ -576,6 +615,7 @@ int sup_run(const struct sup_options *o)
 					 (unsigned int)s->cfg->log_keep);
 		apply_log_settings(s);
 		write_pid(s);
+		s->events = events_new(s, adopting);
 		log_info("-", "event=supervisor_started adopting=%d", adopting);
 		if (begin(s, adopting)) {
 			s->exit_code = 0;

@@ -5,7 +5,8 @@
 
 #include "proc/config.h"
 
-/* DESIGN 5: started router, datastore, cm-*; stopped cm-*, router, datastore. */
+/* DESIGN 5: started router, datastore, cm-*; stopped cm-*, router, datastore. The call bridge is a
+ * client of theirs, or of others. */
 const struct table_row table_rows[] = {
 	{.service = "router",
 	 .start_rank = 0,
@@ -27,6 +28,22 @@ const struct table_row table_rows[] = {
 	 .user = offsetof(struct config, users_client),
 	 .instances = offsetof(struct config, client_instances),
 	 .listen = offsetof(struct config, client_listen)},
+	{.service = "cm-component",
+	 .start_rank = 2,
+	 .stop_rank = 0,
+	 .uses_tls = true,
+	 .user = offsetof(struct config, users_component),
+	 .instances = offsetof(struct config, component_instances),
+	 .listen = offsetof(struct config, component_listen)},
+	{.service = "callbridge",
+	 .start_rank = 3,
+	 .stop_rank = -1,
+	 .user = offsetof(struct config, users_bridge),
+	 .instances = SIZE_MAX,
+	 .listen = SIZE_MAX,
+	 .enabled = offsetof(struct config, bridge_enabled),
+	 .secret = offsetof(struct config, bridge_secret_file),
+	 .secret_name = "callbridge.secret_file"},
 };
 const size_t table_len = sizeof(table_rows) / sizeof(table_rows[0]);
 
@@ -55,6 +72,8 @@ const struct table_row *table_of_instance(const char *instance)
 
 size_t table_instances(const struct table_row *row, const struct config *cfg)
 {
+	if (row->enabled && !*(const bool *)((const char *)cfg + row->enabled))
+		return 0;
 	if (row->instances == SIZE_MAX)
 		return 1;
 	return (size_t) * (const int64_t *)((const char *)cfg + row->instances);
@@ -77,7 +96,7 @@ char *const *table_listen(const struct table_row *row, const struct config *cfg)
 {
 	static char *const none[] = {NULL};
 
-	if (row->listen == SIZE_MAX)
+	if (row->listen == SIZE_MAX || !cfg->xmpp_enabled || table_instances(row, cfg) == 0)
 		return none;
 	return *(char **const *)((const char *)cfg + row->listen);
 }

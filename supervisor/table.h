@@ -22,6 +22,9 @@ struct table_row {
 	size_t user;	/* offsets in struct config; SIZE_MAX = has none */
 	size_t instances;
 	size_t listen;
+	size_t enabled; /* a flag; 0 = always */
+	size_t secret;	/* path of a file that it is given opened; 0 = none */
+	const char *secret_name;
 };
 
 extern const struct table_row table_rows[];
@@ -36,7 +39,8 @@ size_t table_instances(const struct table_row *row, const struct config *cfg);
 void table_instance_name(const struct table_row *row, size_t i, char out[TABLE_NAME_MAX]);
 const char *table_user(const struct table_row *row, const struct config *cfg);
 
-/* NULL-terminated, borrowed from cfg; may be empty. */
+/* NULL-terminated, borrowed from cfg; may be empty, and is while xmpp.enabled is false
+ * or there is nobody to accept. */
 char *const *table_listen(const struct table_row *row, const struct config *cfg);
 
 #endif

@@ -22,6 +22,7 @@
 #include "supervisor/holder.h"
 #include "supervisor/layout.h"
 #include "supervisor/logpipe.h"
+#include "supervisor/secrets.h"
 #include "supervisor/sockets.h"
 #include "supervisor/spawn.h"
 
@@ -148,18 +149,24 @@ static int take_lock(const struct unit *u, struct str *why)
 	return fd;
 }
 
-static bool add_listeners(const struct unit *u, struct inherit *in, struct str *why)
+void unit_add_listeners(const struct unit *u, struct inherit *in)
 {
-	char *const *list = table_listen(u->row, u->sup->cfg);
 	const char *addr, *bound;
 	size_t it = 0;
 	int fd;
 
+	while (sockets_next(u->sup->sockets, u->row->service, &it, &addr, &bound, &fd))
+		inherit_add_fd(in, INHERIT_LISTENER, fd, addr, bound);
+}
+
+static bool add_listeners(const struct unit *u, struct inherit *in, struct str *why)
+{
+	char *const *list = table_listen(u->row, u->sup->cfg);
+
 	for (size_t i = 0; list[i]; i++)
 		if (sockets_open(u->sup->sockets, u->row->service, list[i], why))
 			return false;
-	while (sockets_next(u->sup->sockets, u->row->service, &it, &addr, &bound, &fd))
-		inherit_add_fd(in, INHERIT_LISTENER, fd, addr, bound);
+	unit_add_listeners(u, in);
 	return true;
 }
 
@@ -168,6 +175,8 @@ bool unit_add_files(const struct sup *s, const struct table_row *row, struct inh
 {
 	const struct certset *set = certwatch_set(s->certs);
 
+	if (!secrets_add(row, s->cfg, in, why))
+		return false;
 	if (!row->uses_tls)
 		return true;
 	if (certset_missing(set, false, why))

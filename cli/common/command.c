@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/distance.h"
 
 static const struct command_option common_options[] = {
 	{"-C", COMMAND_TEXT, offsetof(struct command_common, dir), "DIR", NULL,
@@ -154,22 +155,70 @@ static void add_words(struct str *out, int argc, char **argv)
 		str_addf(out, "%s%s", i ? " " : "", argv[i]);
 }
 
+/* The command whose words are nearest to the typed ones; NULL: none is near. */
+static const char *nearest_command(const struct command_program *p, int argc, char **argv)
+{
+	const char *best = NULL;
+	size_t best_d = DISTANCE_FAR;
+
+	for (int n = 1; n <= argc && n <= 3; n++) {
+		struct str typed = STR_INIT;
+
+		add_words(&typed, n, argv);
+		for (size_t i = 0; i < p->ncommands; i++) {
+			const char *words = p->commands[i].words;
+			size_t d = distance_of(typed.data, words);
+
+			if (d < best_d && distance_is_near(typed.data, words)) {
+				best_d = d;
+				best = words;
+			}
+		}
+		str_clear(&typed);
+	}
+	return best;
+}
+
+/* "callbridge" alone, or with a wrong word behind it: what there is of that group. */
+static void add_group(const struct command_program *p, const char *first, struct str *why)
+{
+	size_t n = strlen(first), found = 0;
+
+	for (size_t i = 0; i < p->ncommands; i++) {
+		const char *words = p->commands[i].words;
+
+		if (strncmp(words, first, n) == 0 && words[n] == ' ')
+			str_addf(why, "%s%s", found++ ? "|" : "; there is: ", words + n + 1);
+	}
+}
+
 static const struct command *find_command(const struct command_program *p, int argc, char **argv,
 					  int *used, struct str *why)
 {
+	const char *near = NULL;
+
 	for (size_t i = 0; i < p->ncommands; i++) {
 		*used = match_words(p->commands[i].words, argc, argv);
 		if (*used)
 			return &p->commands[i];
 	}
+	*used = 0;
+	for (size_t i = 0; argc == 0 && i < p->ncommands; i++)
+		if (!*p->commands[i].words)
+			return &p->commands[i];
 	if (argc == 0) {
 		str_addf(why, "no command given");
 	} else {
 		str_adds(why, "unknown command '");
 		add_words(why, argc > 2 ? 2 : argc, argv);
 		str_addc(why, '\'');
+		near = nearest_command(p, argc, argv);
+		if (!near)
+			add_group(p, argv[0], why);
+		else
+			str_addf(why, "; did you mean '%s %s'", p->name, near);
 	}
-	str_addf(why, "; see '%s --help'", p->name);
+	str_addf(why, "%s see '%s --help'", near ? "?" : ";", p->name);
 	return NULL;
 }
 
@@ -271,8 +320,9 @@ void command_help(const struct command_program *p, const struct command *c, stru
 			const struct command *each = &p->commands[i];
 			char left[64];
 
-			snprintf(left, sizeof(left), "%s%s%s", each->words,
-				 *each->operands ? " " : "", each->operands);
+			snprintf(left, sizeof(left), "%s%s%s",
+				 *each->words ? each->words : "(alone)", *each->operands ? " " : "",
+				 each->operands);
 			str_addf(out, "  %-22s %.*s\n", left, (int)strcspn(each->help, "\n"),
 				 each->help);
 		}
@@ -286,6 +336,26 @@ void command_help(const struct command_program *p, const struct command *c, stru
 		str_addf(out, "\n%s", p->footer);
 }
 
+static void list_options(struct str *out, const struct command_option *o, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		str_addf(out, "option\t%s\t%s\t%s\t%s\n", o[i].name,
+			 o[i].operand ? o[i].operand : "", o[i].only ? o[i].only : "", o[i].help);
+}
+
+void command_list(const struct command_program *p, struct str *out)
+{
+	str_addf(out, "program\t%s\t%s\n", p->name, p->summary);
+	for (size_t i = 0; i < p->ncommands; i++) {
+		const struct command *c = &p->commands[i];
+
+		str_addf(out, "command\t%s\t%s\t%.*s\n", c->words, c->operands,
+			 (int)strcspn(c->help, "\n"), c->help);
+	}
+	list_options(out, common_options, NCOMMON);
+	list_options(out, p->options, p->noptions);
+}
+
 int command_main(const struct command_program *p, int argc, char **argv, void *values)
 {
 	const struct command_common *common = values;
@@ -293,7 +363,11 @@ int command_main(const struct command_program *p, int argc, char **argv, void *v
 	struct str text = STR_INIT;
 	int code;
 
-	if (!command_parse(p, argc, argv, values, &line, &text)) {
+	if (argc == 2 && strcmp(argv[1], "--commands") == 0) {
+		command_list(p, &text);
+		fputs(text.data, stdout);
+		code = COMMAND_OK;
+	} else if (!command_parse(p, argc, argv, values, &line, &text)) {
 		code = command_fail(p->name, COMMAND_USAGE, "%s", text.data);
 	} else if (common->help) {
 		command_help(p, line.command, &text);

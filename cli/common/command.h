@@ -52,7 +52,7 @@ struct command_option {
 };
 
 struct command {
-	const char *words;    /* "user add" */
+	const char *words;    /* "user add"; "": what the program does without a command */
 	const char *operands; /* "JID" as --help shows it; "" = none */
 	int min, max;	      /* operands taken */
 	int (*run)(const void *values, int argc, char **argv);
@@ -81,6 +81,11 @@ struct command_line {
  * command_common). false: why says what is wrong and what would be right. */
 bool command_parse(const struct command_program *p, int argc, char **argv, void *values,
 		   struct command_line *out, struct str *why);
+
+/* What `PROGRAM --commands` prints, for the shell, completion and the man pages: lines of fields
+ * between tabs: "program NAME SUMMARY", "command WORDS OPERANDS SUMMARY",
+ * "option NAME OPERAND ONLY HELP" (ONLY as in struct command_option, empty = all). */
+void command_list(const struct command_program *p, struct str *out);
 
 /* The text of --help: of one command, or (NULL) of the program. */
 void command_help(const struct command_program *p, const struct command *c, struct str *out);

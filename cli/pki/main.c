@@ -1,113 +1,59 @@
 /*
- * pki - keys and certificates of an instance: makes a lab CA, shows what a file holds.
+ * pki - keys and certificates of an instance: makes requests and a lab CA, shows and judges what is
+ * there (FEATURES 1.4).
  */
-#include <stdio.h>
-#include <stdlib.h>
+#include "cli/pki/pki_run.h"
 
-#include "base/xmem.h"
-#include "cli/common/command.h"
-#include "cli/common/json_line.h"
-#include "cli/common/table.h"
-#include "cli/pki/pki_inspect.h"
-#include "cli/pki/pki_lab.h"
-
-struct values {
-	struct command_common common;
-	const char *domain;
-	struct command_list hosts;
-	bool force;
-	bool add;
-};
-
-static void print_lab(const struct values *v)
-{
-	static const struct {
-		const char *file, *what;
-	} files[] = {
-		{"ca.pem", "the lab CA: clients trust this file"},
-		{"ca.key", "its key: keep it away from other people"},
-		{"server.crt", "the server's certificate, then the CA's"},
-		{"server.key", "the server's key"},
-	};
-	struct str out = STR_INIT;
-	struct table t;
-
-	table_init(&t, 2);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		char *path = xasprintf("%s/pki/%s", v->common.dir, files[i].file);
-
-		table_add(&t, slice_str(path));
-		table_add(&t, slice_str(files[i].what));
-		if (v->common.json) {
-			str_adds(&out, "{\"file\":");
-			json_line_put_text(&out, slice_str(path));
-			str_adds(&out, "}\n");
-		}
-		free(path);
-	}
-	if (!v->common.json)
-		table_write(&t, &out);
-	fputs(out.data, stdout);
-	table_clear(&t);
-	str_clear(&out);
-}
-
-static void print_added(const struct values *v)
-{
-	const char *d = v->domain;
-
-	if (v->common.json)
-		printf("{\"file\":\"%s/pki/%s.crt\"}\n{\"file\":\"%s/pki/%s.key\"}\n",
-		       v->common.dir, d, v->common.dir, d);
-	else
-		printf("made %s/pki/%s.crt and %s.key; in conf/roundhouse.conf:\n"
-		       "  tls = { extra = [ \"pki/%s.crt pki/%s.key\" ]; ... }\n",
-		       v->common.dir, d, d, d, d);
-}
-
-static int run_lab(const void *arg, int argc, char **argv)
-{
-	const struct values *v = arg;
-	struct pki_lab_request req = {.dir = v->common.dir,
-				      .domain = v->domain,
-				      .hosts = v->hosts.items,
-				      .nhosts = v->hosts.count,
-				      .force = v->force,
-				      .add = v->add};
-	struct str why = STR_INIT;
-	enum err e;
-
-	(void)argc, (void)argv;
-	if (!v->domain)
-		return command_fail("pki", COMMAND_USAGE,
-				    "which domain? usage: pki [-C DIR] lab --domain DOMAIN");
-	e = pki_lab_make(&req, &why);
-	if (e == ERR_OK)
-		v->add ? print_added(v) : print_lab(v);
-	else
-		command_fail("pki", 0, "%s", why.data);
-	str_clear(&why);
-	return e == ERR_OK ? COMMAND_OK : e == ERR_FORMAT ? COMMAND_USAGE : COMMAND_REFUSED;
-}
-
-static int run_inspect(const void *arg, int argc, char **argv)
-{
-	const struct values *v = arg;
-	struct str out = STR_INIT, why = STR_INIT;
-	enum err e = pki_inspect_file(argv[0], v->common.dir, v->common.json, &out, &why);
-
-	(void)argc;
-	if (e == ERR_OK)
-		fputs(out.data, stdout);
-	else
-		command_fail("pki", 0, "%s", why.data);
-	str_clear(&out);
-	str_clear(&why);
-	return e == ERR_OK ? COMMAND_OK : COMMAND_REFUSED;
-}
+#define REQUEST_OPERANDS "BASENAME [ATTRIBUTE:VALUE]..."
+#define ATTRIBUTES                                                                                 \
+	"CN: the domain or host name; OU:, O:, L:, ST:, C: who asks (quote values with spaces);\n" \
+	"subjectAltName: more host names and addresses, with commas and no spaces between. The\n"  \
+	"CN is added to that list. subAltName: is the same. BASENAME: letters, digits, '-', "      \
+	"'_'.\n"                                                                                   \
+	"Files that are there already are left alone without --force."
 
 static const struct command commands[] = {
-	{"lab", "--domain DOMAIN", 0, 0, run_lab,
+	{"", "", 0, 0, pki_run_usage,
+	 .help = "shows which component uses which key, certificate and bundle, and whether they "
+		 "fit"},
+	{"list", "", 0, 0, pki_run_list,
+	 .help = "lists what lies in the instance's pki/: keys, certificates, requests, bundles\n\n"
+		 "Whatever came there by SFTP or cp is listed under its name, with its kind, and a "
+		 "line for\n"
+		 "each file that needs something done."},
+	{"csr", REQUEST_OPERANDS, 1, 64, pki_run_csr,
+	 .help = "makes a key and a request for a certificate\n\n"
+		 "Writes pki/BASENAME.key (ECDSA P-256, or --type rsa; mode 0600) and "
+		 "BASENAME.csr, "
+		 "both or\n"
+		 "none. Send the .csr to a CA; put what it returns beside the key. CN: must be "
+		 "given.\n" ATTRIBUTES},
+	{"selfsigned", REQUEST_OPERANDS, 1, 64, pki_run_selfsigned,
+	 .help = "makes a key and a certificate that it signs itself, for laboratories\n\n"
+		 "Writes pki/BASENAME.key and BASENAME.crt, valid for a year. Without CN: it is "
+		 "for "
+		 "the domains\n"
+		 "of the instance and this host.\n" ATTRIBUTES},
+	{"match", "KEY CERTIFICATE", 2, 2, pki_run_match,
+	 .help = "says whether a key and a certificate (or a request) belong together\n\n"
+		 "Exit status 0 when they do, 1 when not. Files as named, else in the instance's "
+		 "pki/.",
+	 .anywhere = true},
+	{"verify", "CERTIFICATE BUNDLE [ROOT]", 2, 3, pki_run_verify,
+	 .help = "judges a certificate with the CA's bundle: whole, in order, in date, for a "
+		 "server\n\n"
+		 "Shows the chain as a server sends it. With ROOT, a file of CA certificates, it "
+		 "must lead to\n"
+		 "one of them. Says which link is missing. Files as named, else in the instance's "
+		 "pki/.",
+	 .anywhere = true},
+	{"unlock", "KEY", 1, 1, pki_run_unlock,
+	 .help = "takes the pass phrase off a key, in place\n\n"
+		 "Services need keys without one. It is asked for without echo, or read from "
+		 "standard input\n"
+		 "(one line) with --passphrase-stdin.",
+	 .anywhere = true},
+	{"lab", "--domain DOMAIN", 0, 0, pki_run_lab,
 	 .help = "makes a lab CA and a server certificate signed by it\n\n"
 		 "Writes pki/ca.pem, ca.key, server.crt (server certificate, then CA) and "
 		 "server.key, all\n"
@@ -116,7 +62,7 @@ static const struct command commands[] = {
 		 "and 127.0.0.1. Files that are there already are left alone without --force.\n"
 		 "--add makes pki/DOMAIN.crt and DOMAIN.key only, signed by the lab CA that is "
 		 "there."},
-	{"inspect", "FILE", 1, 1, run_inspect,
+	{"inspect", "FILE", 1, 1, pki_run_inspect,
 	 .help = "says what is in a file of keys, certificates or requests\n\n"
 		 "PEM or DER; FILE as named, else in the instance's pki/. Every object of a bundle "
 		 "gets a\n"
@@ -125,13 +71,19 @@ static const struct command commands[] = {
 };
 
 static const struct command_option options[] = {
-	{"--domain", COMMAND_TEXT, offsetof(struct values, domain), "DOMAIN", "lab",
+	{"--domain", COMMAND_TEXT, offsetof(struct pki_values, domain), "DOMAIN", "lab",
 	 "the XMPP domain that the certificate is for"},
-	{"--host", COMMAND_TEXTS, offsetof(struct values, hosts), "NAME", "lab",
+	{"--host", COMMAND_TEXTS, offsetof(struct pki_values, hosts), "NAME", "lab",
 	 "one more host name or IP address; may be given again"},
-	{"--add", COMMAND_FLAG, offsetof(struct values, add), NULL, "lab",
+	{"--add", COMMAND_FLAG, offsetof(struct pki_values, add), NULL, "lab",
 	 "one more domain, signed by the lab CA that is there"},
-	{"--force", COMMAND_FLAG, offsetof(struct values, force), NULL, "lab",
+	{"--type", COMMAND_TEXT, offsetof(struct pki_values, type), "ecdsa|rsa", "csr|selfsigned",
+	 "kind of key (default: ecdsa, P-256)"},
+	{"--bits", COMMAND_NUMBER, offsetof(struct pki_values, bits), "N", "csr|selfsigned",
+	 "of an RSA key: 2048 (default) to 8192"},
+	{"--passphrase-stdin", COMMAND_FLAG, offsetof(struct pki_values, phrase_stdin), NULL,
+	 "unlock", "the pass phrase is the first line of standard input"},
+	{"--force", COMMAND_FLAG, offsetof(struct pki_values, force), NULL, "lab|csr|selfsigned",
 	 "replace the files that are there"},
 };
 
@@ -146,7 +98,7 @@ static const struct command_program program = {
 
 int main(int argc, char **argv)
 {
-	struct values values = {0};
+	struct pki_values values = {0};
 
 	return command_main(&program, argc, argv, &values);
 }

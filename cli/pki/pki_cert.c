@@ -88,6 +88,25 @@ X509 *pki_cert_new_server(EVP_PKEY *key, const char *cn, const GENERAL_NAMES *na
 	return NULL;
 }
 
+/* No CA: who trusts it trusts this one name's server and nobody that it might sign. */
+X509 *pki_cert_new_self(EVP_PKEY *key, X509_NAME *subject, const GENERAL_NAMES *names, int days)
+{
+	X509 *x = X509_new();
+
+	if (x && X509_set_version(x, X509_VERSION_3) && set_serial(x) && set_validity(x, days) &&
+	    X509_set_pubkey(x, key) && X509_set_subject_name(x, subject) &&
+	    X509_set_issuer_name(x, subject) &&
+	    add_ext(x, x, NID_basic_constraints, "critical,CA:FALSE") &&
+	    add_ext(x, x, NID_key_usage, "critical,digitalSignature") &&
+	    add_ext(x, x, NID_ext_key_usage, "serverAuth,clientAuth") &&
+	    add_ext(x, x, NID_subject_key_identifier, "hash") &&
+	    X509_add1_ext_i2d(x, NID_subject_alt_name, (void *)names, 0, 0) == 1 &&
+	    X509_sign(x, key, EVP_sha256()))
+		return x;
+	X509_free(x);
+	return NULL;
+}
+
 static int add_string(GENERAL_NAMES *names, int type, const void *data, int len)
 {
 	GENERAL_NAME *name = GENERAL_NAME_new();

@@ -12,6 +12,7 @@
 #include "base/xmem.h"
 #include "cli/common/json_line.h"
 #include "cli/common/table.h"
+#include "net/tls_pem.h"
 
 #define EXPIRES_SOON_DAYS 30
 
@@ -254,19 +255,49 @@ static bool show_pem(struct block *b, const char *name, const char *header,
 		end(b);
 		return true;
 	}
-	return show_der(b, data, len);
+	if (show_der(b, data, len))
+		return true;
+	add_text(b, "Type", "unknown");
+	add_text(b, "Label", name);
+	end(b);
+	return false;
+}
+
+static unsigned int count_markers(struct slice bytes)
+{
+	static const char marker[] = "-----BEGIN ";
+	const char *at = bytes.data, *stop = bytes.data + bytes.len;
+	unsigned int n = 0;
+
+	while (at && (at = memmem(at, (size_t)(stop - at), marker, sizeof(marker) - 1))) {
+		at += sizeof(marker) - 1;
+		n++;
+	}
+	return n;
+}
+
+/* "Element : 2 of 3", where there are several. */
+static void add_number(struct block *b, unsigned int i, unsigned int n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u of %u", i, n);
+	if (n > 1)
+		add_text(b, "Element", text);
 }
 
 enum err pki_inspect_bytes(struct slice bytes, bool json, struct str *out)
 {
 	struct block b = {.out = out, .json = json};
 	BIO *bio = BIO_new_mem_buf(bytes.data, (int)bytes.len);
+	unsigned int i = 0, n = count_markers(bytes);
 	char *name, *header;
 	unsigned char *data;
 	bool any = false;
 	long len;
 
 	while (PEM_read_bio(bio, &name, &header, &data, &len)) {
+		add_number(&b, ++i, n);
 		any |= show_pem(&b, name, header, data, len);
 		OPENSSL_free(name);
 		OPENSSL_free(header);
@@ -289,6 +320,20 @@ static FILE *open_either(const char *file, const char *dir, char **path)
 	free(*path);
 	*path = xasprintf("%s/pki/%s", dir, file);
 	return fopen(*path, "re");
+}
+
+/* After what could be shown, what could not: a file that is cut off passes for a shorter one. */
+static enum err judge_whole(struct slice bytes, const char *path, struct str *why)
+{
+	struct str cut = STR_INIT;
+	enum err e = ERR_OK;
+
+	if (!tls_pem_is_whole(bytes, &cut)) {
+		str_addf(why, "%s: %s; copy it again", path, cut.data);
+		e = ERR_CORRUPT;
+	}
+	str_clear(&cut);
+	return e;
 }
 
 enum err pki_inspect_file(const char *file, const char *dir, bool json, struct str *out,
@@ -315,6 +360,8 @@ enum err pki_inspect_file(const char *file, const char *dir, bool json, struct s
 				 "%s: no key, certificate or request in it, neither PEM nor DER; "
 				 "was it copied whole?",
 				 path);
+		else
+			e = judge_whole(slice_of(bytes, len), path, why);
 	}
 	if (f)
 		fclose(f);

@@ -18,7 +18,8 @@
  * ERR_FORMAT: nothing known in it. */
 enum err pki_inspect_bytes(struct slice bytes, bool json, struct str *out);
 
-/* The same for a file: as named, else in dir/pki/ (dir may be NULL). why says what to do next. */
+/* The same for a file: as named, else in dir/pki/ (dir may be NULL). why says what to do next.
+ * ERR_CORRUPT: cut off; out has what could be read. */
 enum err pki_inspect_file(const char *file, const char *dir, bool json, struct str *out,
 			  struct str *why);
 

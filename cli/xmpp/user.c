@@ -6,53 +6,15 @@
 #include "base/xmem.h"
 #include "cli/common/json_line.h"
 #include "cli/common/table.h"
-#include "cli/xmpp/password.h"
+#include "cli/common/password.h"
 #include "cli/xmpp/remote.h"
 #include "cli/xmpp/report.h"
+#include "cli/xmpp/served.h"
 #include "scram/scram_keys.h"
-#include "proc/config.h"
 
 #define LIST_PAGE 500
 
 /* ---- add and passwd: what both need ---- */
-
-static bool is_served(const struct config *cfg, struct slice domain, struct str *served)
-{
-	for (char **d = cfg->domains; *d; d++) {
-		char normal[JID_PART_MAX + 1];
-
-		if (jid_prepare_domain(normal, slice_str(*d)) == ERR_OK && slice_is(domain, normal))
-			return true;
-		str_addf(served, "%s%s", served->len ? ", " : "", *d);
-	}
-	return false;
-}
-
-/* An account of another domain could never log in, so it is most likely a typing error. */
-static int check_domain(const char *dir, struct slice domain)
-{
-	char *path = xasprintf("%s/conf/roundhouse.conf", dir);
-	struct str text = STR_INIT;
-	struct config *cfg = NULL;
-	int code = COMMAND_OK;
-
-	if (access(path, F_OK) != 0)
-		code = command_fail("xmpp", COMMAND_UNREACHABLE,
-				    "%s: %m; make an instance with 'supervisor -C %s init' and "
-				    "start it with 'supervisor -C %s start'",
-				    path, dir, dir);
-	else if (config_load(&cfg, path, &text) != ERR_OK)
-		code = command_fail("xmpp", COMMAND_REFUSED, "%s", text.data);
-	else if (!is_served(cfg, domain, &text))
-		code = command_fail("xmpp", COMMAND_REFUSED,
-				    "%.*s is not served here (served: %s); add it to 'domains' in "
-				    "%s first",
-				    SLICE_ARG(domain), text.len ? text.data : "none", path);
-	config_free(&cfg);
-	str_clear(&text);
-	free(path);
-	return code;
-}
 
 static int get_keys(const struct xmpp_values *v, const struct jid *jid, struct str *keys)
 {
@@ -145,7 +107,7 @@ int user_add(const void *values, int argc, char **argv)
 
 	(void)argc;
 	if (code == COMMAND_OK)
-		code = check_domain(v->common.dir, jid.domain);
+		code = served_check(v->common.dir, jid.domain);
 	if (code == COMMAND_OK)
 		code = store_keys(v, &jid, true, ERR_CONFLICT, &status);
 	if (status == ERR_CONFLICT)

@@ -14,8 +14,15 @@ struct xmpp_values {
 	const char *with, *start, *end; /* archive show */
 	long limit;
 	bool bodies;
-	const char *domain;	      /* export */
+	const char *domain;	      /* export, callbridge add, component add */
 	bool replace, merge, dry_run; /* import */
+	/* callbridge, component */
+	bool fingerprints, with_secret, ask_secret, new_secret, hidden, visible;
+	const char *jid, *secret_file, *mode, *max_connections, *bytes_per_second;
+	/* log, faults, shell */
+	const char *level, *service, *since;
+	long lines;
+	bool follow, force, keep_going;
 };
 
 extern const struct command_program xmpp_program;

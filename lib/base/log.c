@@ -17,6 +17,8 @@ static struct {
 	bool json;
 	uint64_t lost;
 	uint64_t lost_told;
+	void (*tap)(void *arg, struct slice line);
+	void *tap_arg;
 } sink = {.service = "-", .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {
@@ -32,6 +34,12 @@ void log_open(const char *service, int fd, enum log_level level, bool json)
 	sink.fd = fd;
 	sink.level = level;
 	sink.json = json;
+}
+
+void log_tap(void (*tap)(void *arg, struct slice line), void *arg)
+{
+	sink.tap = tap;
+	sink.tap_arg = arg;
 }
 
 void log_set_level(enum log_level level)
@@ -132,6 +140,8 @@ static void emit(struct str *line)
 	}
 	clean(line->data, line->len);
 	str_addc(line, '\n');
+	if (sink.tap)
+		sink.tap(sink.tap_arg, str_slice(line));
 	if (write(sink.fd, line->data, line->len) != (ssize_t)line->len)
 		sink.lost++;
 }

@@ -27,6 +27,10 @@ bool log_enabled(enum log_level level);
 /* "error", "warn", "info", "debug" to the level; false when it is none of them. */
 bool log_level_parse(const char *text, enum log_level *out);
 
+/* Gets every line as well, whole with its line feed, before it is written; NULL: nobody. What is
+ * logged from within is handed on too: beware. */
+void log_tap(void (*tap)(void *arg, struct slice line), void *arg);
+
 /* Lines lost so far because the sink was full. */
 uint64_t log_lost(void);
 

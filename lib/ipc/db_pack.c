@@ -1,5 +1,6 @@
 #include "ipc/db_pack.h"
 
+#include "base/xmem.h"
 #include "ipc/codec.h"
 
 void db_roster_item_put(struct str *out, const struct db_roster_item *item)
@@ -102,4 +103,25 @@ bool db_shelf_row_get(struct slice *in, struct db_shelf_row *r)
 	*r = (struct db_shelf_row){0};
 	return codec_get_u64(in, &r->sid) && codec_get_u8(in, &r->kind) &&
 	       codec_get_u64(in, &r->n) && codec_get_bytes(in, &r->body);
+}
+
+void db_component_put(struct str *out, const struct msg_db_component *c)
+{
+	struct str record = STR_INIT;
+
+	msg_db_component_put(&record, c);
+	codec_put_bytes(out, str_slice(&record));
+	xwipe(record.data, record.len); /* a secret */
+	str_clear(&record);
+}
+
+bool db_component_get(struct slice *in, struct msg_db_component *c)
+{
+	struct slice record, body;
+	uint16_t type;
+
+	*c = (struct msg_db_component){0};
+	return codec_get_bytes(in, &record) && codec_next(&record, &type, &body) == ERR_OK &&
+	       record.len == 0 && type == MSG_DB_COMPONENT &&
+	       msg_db_component_get(body, c) == ERR_OK;
 }

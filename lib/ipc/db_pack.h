@@ -95,4 +95,12 @@ struct db_shelf_row {
 void db_shelf_row_put(struct str *out, const struct db_shelf_row *r);
 bool db_shelf_row_get(struct slice *in, struct db_shelf_row *r);
 
+/* What DB_COMPONENT_LIST gives as secrets. Shown: to a person, which is logged. */
+enum db_secrets { DB_SECRETS_NONE = 0, DB_SECRETS_SHOWN = 1, DB_SECRETS_FINGERPRINTS = 2 };
+
+/* One of the records in a DB_COMPONENTS list. */
+struct msg_db_component;
+void db_component_put(struct str *out, const struct msg_db_component *c);
+bool db_component_get(struct slice *in, struct msg_db_component *c);
+
 #endif

@@ -199,6 +199,12 @@ static void take_had(struct hold_session *s, uint64_t next_q)
 	hold_count_reported(s);
 }
 
+/* Only a client's session has a resource. */
+static uint8_t kind_of(struct slice jid)
+{
+	return jid.len && memchr(jid.data, '/', jid.len) ? SESSION_CLIENT : SESSION_DOMAIN;
+}
+
 struct hold_session *hold_add_resumed(struct hold *h, const struct msg_resumed *m, const char *conn,
 				      const char *addr, void *stream)
 {
@@ -208,7 +214,7 @@ struct hold_session *hold_add_resumed(struct hold *h, const struct msg_resumed *
 		check(s->state != SESSION_LIVE);
 		revive(s, m, conn, addr, stream);
 	} else {
-		s = hold_add(h, m->sid, m->epoch, SESSION_CLIENT, m->jid, conn, addr, stream);
+		s = hold_add(h, m->sid, m->epoch, kind_of(m->jid), m->jid, conn, addr, stream);
 		hold_out_start(&s->out, m->seen_n + 1);
 	}
 	take_had(s, m->next_q);

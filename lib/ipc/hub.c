@@ -37,7 +37,7 @@ struct hub_peer {
 	struct str stats;
 	void *data;
 	uint64_t receipted_at_check;
-	struct monotime heard;
+	struct monotime since, heard;
 	bool silent;
 	bool dead;
 };
@@ -178,7 +178,7 @@ static struct hub_peer *peer_new(struct hub *h, struct seat *s, uint64_t boot)
 	p->link = link_new(h->boot, WIRE_WINDOW, WIRE_BATCH_MAX);
 	str_init(&p->stats);
 	link_restart(p->link, boot);
-	p->heard = loop_now(h->loop);
+	p->since = p->heard = loop_now(h->loop);
 	s->peer = p;
 	return p;
 }
@@ -545,6 +545,11 @@ const char *hub_peer_service(const struct hub_peer *p)
 unsigned int hub_peer_roles(const struct hub_peer *p)
 {
 	return p->roles;
+}
+
+struct monotime hub_peer_since(const struct hub_peer *p)
+{
+	return p->since;
 }
 
 struct slice hub_peer_stats(const struct hub_peer *p)

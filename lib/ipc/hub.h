@@ -46,7 +46,8 @@ struct link *hub_peer_link(struct hub_peer *p);
 const char *hub_peer_instance(const struct hub_peer *p);
 const char *hub_peer_service(const struct hub_peer *p);
 unsigned int hub_peer_roles(const struct hub_peer *p);
-struct slice hub_peer_stats(const struct hub_peer *p); /* of its last PONG */
+struct monotime hub_peer_since(const struct hub_peer *p); /* its first HELLO */
+struct slice hub_peer_stats(const struct hub_peer *p);	  /* of its last PONG */
 void hub_peer_set_data(struct hub_peer *p, void *data);
 void *hub_peer_data(const struct hub_peer *p);
 

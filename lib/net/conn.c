@@ -2,74 +2,23 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/list.h"
 #include "base/xmem.h"
+#include "net/conn_parts.h"
 #include "net/loop.h"
 #include "net/tls.h"
 
-#define READ_MAX      (32 * 1024)
 #define READS_IN_TURN 4
-#define HELLO_MAX     16384 /* of a ClientHello that is not whole yet */
-#define SPARES	      32    /* output buffers kept for the next turn, for all connections */
 #define SPARE_MAX     (16 * 1024)
-
-enum conn_state {
-	CONN_DETECT, /* nothing received: TLS or plain? */
-	CONN_PLAIN,
-	CONN_UPGRADE, /* plain output must be written before the handshake */
-	CONN_HANDSHAKE,
-	CONN_SECURE,
-	CONN_FLUSHING,	/* closing: output must be written first */
-	CONN_LINGERING, /* closing: FIN sent, the peer's is awaited */
-	CONN_OVER,
-};
-
-struct conn_set {
-	struct loop *loop;
-	struct loop_hook *hook;
-	struct list dirty; /* conns with output of this turn */
-	struct list again; /* conns whose input is not used up */
-	struct str spare[SPARES];
-	unsigned int nspares;
-	char buf[READ_MAX];
-};
-
-struct conn {
-	struct conn_set *set;
-	const struct conn_events *events;
-	void *arg;
-	struct loop_fd *watch;
-	struct tls_ctx *tls; /* only until the handshake begins */
-	size_t cert;	     /* the same: see tls_ctx_server() */
-	SSL *ssl;
-	struct str out;
-	size_t out_off;
-	uint64_t queued;
-	uint64_t written;
-	uint64_t told;
-	uint64_t read;
-	struct list dirty;
-	struct list again;
-	int fd;
-	int watching;
-	enum conn_state state;
-	bool paused;
-	bool came;	 /* bytes came while paused: not watched until that is over */
-	bool want_write; /* OpenSSL waits for room to write */
-	bool direct;
-	bool freed;
-	unsigned int busy; /* callbacks of this conn on the stack */
-	char addr[56];
-};
 
 static void step(struct conn *c, bool readable);
 
@@ -100,7 +49,7 @@ static void enter(struct conn *c)
 /* An idle connection holds no output buffer, a busy one should not make it anew for every flush. */
 static void give_back(struct conn_set *s, struct str *out)
 {
-	if (out->cap > SPARE_MAX || out->cap == 0 || s->nspares == SPARES) {
+	if (out->cap > SPARE_MAX || out->cap == 0 || s->nspares == CONN_SPARES) {
 		str_clear(out);
 		return;
 	}
@@ -112,8 +61,8 @@ static void give_back(struct conn_set *s, struct str *out)
 static void destroy(struct conn *c)
 {
 	loop_fd_free(&c->watch);
-	if (c->ssl)
-		SSL_free(c->ssl);
+	SSL_free(c->ssl);
+	SSL_free(c->next_ssl);
 	tls_ctx_unref(&c->tls);
 	str_clear(&c->out);
 	list_remove(&c->dirty);
@@ -132,7 +81,7 @@ static bool leave(struct conn *c)
 	return true;
 }
 
-static void over(struct conn *c, const char *reason)
+void conn_over(struct conn *c, const char *reason)
 {
 	if (c->state == CONN_OVER)
 		return;
@@ -145,40 +94,6 @@ static void over(struct conn *c, const char *reason)
 	if (!c->freed)
 		c->events->on_closed(c->arg, reason);
 	leave(c); /* the caller holds one more */
-}
-
-static const char *ssl_reason(void)
-{
-	unsigned long e = ERR_peek_last_error();
-	const char *s = e ? ERR_reason_error_string(e) : NULL;
-
-	ERR_clear_error();
-	return s ? s : "broken connection";
-}
-
-/* Judges the result of an SSL_* call: false when the connection is over. */
-static bool ssl_go_on(struct conn *c, int result)
-{
-	int saved = errno;
-
-	switch (SSL_get_error(c->ssl, result)) {
-	case SSL_ERROR_NONE:
-	case SSL_ERROR_WANT_READ:
-		return true;
-	case SSL_ERROR_WANT_WRITE:
-		c->want_write = true;
-		return true;
-	case SSL_ERROR_ZERO_RETURN:
-		over(c, "closed by the peer");
-		return false;
-	case SSL_ERROR_SYSCALL:
-		ERR_clear_error();
-		over(c, saved ? strerror(saved) : "closed by the peer without close_notify");
-		return false;
-	default:
-		over(c, ssl_reason());
-		return false;
-	}
 }
 
 /* Most pauses are over before the peer says anything more (it waits for our answer): so the watch
@@ -197,40 +112,6 @@ static void update_watch(struct conn *c)
 	loop_fd_set(c->watch, want);
 }
 
-static void begin_handshake(struct conn *c)
-{
-	c->ssl = tls_ctx_server(c->tls, c->cert);
-	tls_ctx_unref(&c->tls);
-	if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1) {
-		over(c, "no TLS object: out of memory?");
-		return;
-	}
-	c->state = CONN_HANDSHAKE;
-}
-
-/* OpenSSL would take 128 KB of somebody who has not said who he is. */
-static bool hello_is_too_big(const struct conn *c)
-{
-	return SSL_get_state(c->ssl) == TLS_ST_SR_CLNT_HELLO &&
-	       BIO_number_read(SSL_get_rbio(c->ssl)) > HELLO_MAX;
-}
-
-static void handshake(struct conn *c)
-{
-	int r;
-
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_accept(c->ssl);
-	if (r != 1) {
-		if (ssl_go_on(c, r) && hello_is_too_big(c))
-			over(c, "the ClientHello is larger than 16384 bytes");
-		return;
-	}
-	c->state = CONN_SECURE;
-	c->events->on_secure(c->arg);
-}
-
 static void fin(struct conn *c)
 {
 	if (c->ssl) {
@@ -238,20 +119,20 @@ static void fin(struct conn *c)
 		SSL_shutdown(c->ssl);
 		ERR_clear_error();
 	}
-	shutdown(c->fd, SHUT_WR);
+	c->fin_sent = shutdown(c->fd, SHUT_WR) == 0;
 	c->state = CONN_LINGERING;
 }
 
 static void discard(struct conn *c)
 {
 	for (int i = 0; i < READS_IN_TURN; i++) {
-		ssize_t n = read(c->fd, c->set->buf, READ_MAX);
+		ssize_t n = read(c->fd, c->set->buf, CONN_READ_MAX);
 
 		if (n > 0)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		over(c, "closed");
+		conn_over(c, "closed");
 		return;
 	}
 }
@@ -266,14 +147,16 @@ static ssize_t write_some(struct conn *c)
 		ERR_clear_error();
 		errno = 0;
 		n = SSL_write(c->ssl, p, len > INT32_MAX ? INT32_MAX : (int)len);
-		return n > 0 ? n : ssl_go_on(c, (int)n) ? 0 : -1;
+		return n > 0 ? n : conn_tls_go_on(c, (int)n) ? 0 : -1;
 	}
 	n = send(c->fd, p, len, MSG_NOSIGNAL);
-	if (n >= 0)
+	if (n >= 0) {
+		c->plain += (uint64_t)n;
 		return n;
+	}
 	if (errno == EAGAIN || errno == EINTR)
 		return 0;
-	over(c, strerror(errno));
+	conn_over(c, strerror(errno));
 	return -1;
 }
 
@@ -283,7 +166,7 @@ static void drained(struct conn *c)
 	give_back(c->set, &c->out);
 	c->out_off = 0;
 	if (c->state == CONN_UPGRADE)
-		begin_handshake(c);
+		conn_tls_begin(c);
 	else if (c->state == CONN_FLUSHING)
 		fin(c);
 }
@@ -315,15 +198,15 @@ static void write_out(struct conn *c)
 
 static void read_plain(struct conn *c)
 {
-	ssize_t n = read(c->fd, c->set->buf, READ_MAX);
+	ssize_t n = read(c->fd, c->set->buf, CONN_READ_MAX);
 
 	if (n > 0) {
 		c->read += (uint64_t)n;
 		c->events->on_bytes(c->arg, c->set->buf, (size_t)n);
 	} else if (n == 0) {
-		over(c, "closed by the peer");
+		conn_over(c, "closed by the peer");
 	} else if (errno != EAGAIN && errno != EINTR) {
-		over(c, strerror(errno));
+		conn_over(c, strerror(errno));
 	}
 }
 
@@ -339,9 +222,9 @@ static void read_secure(struct conn *c)
 		}
 		ERR_clear_error();
 		errno = 0;
-		n = SSL_read(c->ssl, c->set->buf, READ_MAX);
+		n = SSL_read(c->ssl, c->set->buf, CONN_READ_MAX);
 		if (n <= 0) {
-			ssl_go_on(c, n);
+			conn_tls_go_on(c, n);
 			return;
 		}
 		c->read += (uint64_t)n;
@@ -357,13 +240,13 @@ static void detect(struct conn *c)
 	ssize_t n = recv(c->fd, &first, 1, MSG_PEEK);
 
 	if (n == 0) {
-		over(c, "closed by the peer before the first byte");
+		conn_over(c, "closed by the peer before the first byte");
 	} else if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
-			over(c, strerror(errno));
+			conn_over(c, strerror(errno));
 	} else if (first == 0x16) {
 		c->direct = true;
-		begin_handshake(c);
+		conn_tls_begin(c);
 	} else {
 		tls_ctx_unref(&c->tls);
 		c->state = CONN_PLAIN;
@@ -378,7 +261,7 @@ static void step(struct conn *c, bool readable)
 		read_plain(c);
 	if (c->state == CONN_HANDSHAKE) {
 		c->want_write = false;
-		handshake(c);
+		conn_tls_handshake(c);
 	}
 	if (c->state == CONN_SECURE && readable)
 		read_secure(c);
@@ -499,17 +382,6 @@ void conn_detect_tls(struct conn *c, struct tls_ctx *tls)
 	c->state = CONN_DETECT;
 }
 
-void conn_start_tls(struct conn *c, struct tls_ctx *tls, struct slice domain)
-{
-	if (c->state == CONN_OVER)
-		return;
-	check(c->state == CONN_PLAIN && !c->tls);
-	c->tls = tls_ctx_ref(tls);
-	c->cert = domain.len ? tls_ctx_find(tls, domain) : SIZE_MAX;
-	c->state = CONN_UPGRADE;
-	conn_flush(c);
-}
-
 struct str *conn_write_begin(struct conn *c)
 {
 	if (c->out.cap == 0 && c->set->nspares > 0)
@@ -569,6 +441,23 @@ size_t conn_backlog(const struct conn *c)
 	return c->out.len - c->out_off;
 }
 
+uint64_t conn_sent(const struct conn *c)
+{
+	return c->plain + (c->ssl ? BIO_number_written(SSL_get_wbio(c->ssl)) : 0);
+}
+
+uint64_t conn_left(const struct conn *c)
+{
+	uint64_t sent = conn_sent(c);
+	int waiting = 0;
+
+	if (ioctl(c->fd, SIOCOUTQ, &waiting) < 0 || waiting < 0)
+		return 0;
+	if (c->fin_sent && waiting > 0)
+		waiting--; /* TCP numbers the FIN like a byte */
+	return (uint64_t)waiting < sent ? sent - (uint64_t)waiting : 0;
+}
+
 void conn_pause(struct conn *c, bool paused)
 {
 	if (c->paused == paused || c->state == CONN_OVER)
@@ -595,6 +484,8 @@ void conn_close(struct conn *c)
 		SSL_free(c->ssl);
 		c->ssl = NULL;
 	}
+	SSL_free(c->next_ssl);
+	c->next_ssl = NULL;
 	tls_ctx_unref(&c->tls);
 	c->state = CONN_FLUSHING;
 	conn_flush(c);
@@ -605,78 +496,7 @@ const char *conn_addr(const struct conn *c)
 	return c->addr;
 }
 
-bool conn_is_secure(const struct conn *c)
-{
-	return c->ssl && SSL_is_init_finished(c->ssl);
-}
-
 bool conn_was_direct(const struct conn *c)
 {
 	return c->direct;
-}
-
-const char *conn_tls_version(const struct conn *c)
-{
-	return conn_is_secure(c) ? SSL_get_version(c->ssl) : "";
-}
-
-const char *conn_tls_cipher(const struct conn *c)
-{
-	return conn_is_secure(c) ? SSL_get_cipher_name(c->ssl) : "";
-}
-
-const char *conn_alpn(const struct conn *c, size_t *len)
-{
-	const unsigned char *name = NULL;
-	unsigned int n = 0;
-
-	if (c->ssl)
-		SSL_get0_alpn_selected(c->ssl, &name, &n);
-	*len = n;
-	return (const char *)name;
-}
-
-/* Without the extended master secret two TLS 1.2 connections can be made to share keys (the triple
- * handshake attack), so that neither binding binds. */
-static bool binds(const struct conn *c)
-{
-	return conn_is_secure(c) &&
-	       (SSL_version(c->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(c->ssl) == 1);
-}
-
-size_t conn_binding_exporter(const struct conn *c, unsigned char out[CONN_BINDING_MAX])
-{
-	static const char label[] = "EXPORTER-Channel-Binding";
-
-	if (!binds(c))
-		return 0;
-	return SSL_export_keying_material(c->ssl, out, 32, label, sizeof(label) - 1,
-					  (const unsigned char *)"", 0, 1) == 1
-		       ? 32
-		       : 0;
-}
-
-size_t conn_binding_unique(const struct conn *c, unsigned char out[CONN_BINDING_MAX])
-{
-	if (!binds(c))
-		return 0;
-	/* The first Finished of the handshake: the client's, or ours when a session is resumed. */
-	return SSL_session_reused(c->ssl) ? SSL_get_finished(c->ssl, out, CONN_BINDING_MAX)
-					  : SSL_get_peer_finished(c->ssl, out, CONN_BINDING_MAX);
-}
-
-size_t conn_binding_end_point(const struct conn *c, unsigned char out[CONN_BINDING_MAX])
-{
-	X509 *cert = conn_is_secure(c) ? SSL_get_certificate(c->ssl) : NULL;
-	const EVP_MD *md = NULL;
-	unsigned int len = 0;
-	int nid = NID_undef;
-
-	if (!cert || X509_get_signature_info(cert, &nid, NULL, NULL, NULL) != 1)
-		return 0;
-	/* RFC 5929 4.1: as it was signed, but never with less than SHA-256. */
-	if (nid == NID_md5 || nid == NID_sha1)
-		nid = NID_sha256;
-	md = nid == NID_undef ? NULL : EVP_get_digestbynid(nid);
-	return md && X509_digest(cert, md, out, &len) == 1 ? len : 0;
 }

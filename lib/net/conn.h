@@ -22,7 +22,9 @@
 struct conn;
 struct conn_set;
 struct loop;
+struct tls_client;
 struct tls_ctx;
+struct tls_peer;
 
 struct conn_events {
 	/* Bytes of the peer, borrowed for the call. Not called while paused or after conn_close().
@@ -55,6 +57,14 @@ void conn_detect_tls(struct conn *c, struct tls_ctx *tls);
  * sends no SNI. */
 void conn_start_tls(struct conn *c, struct tls_ctx *tls, struct slice domain);
 
+/* The other direction: turns a plain connection into a TLS client after what is queued was written
+ * (right after conn_new(): direct TLS; after <proceed/>: STARTTLS). on_secure only comes when the
+ * server's certificate is good for peer; else on_closed, with a reason that says what is wrong with
+ * it, and conn_cert_refused() is true. Bytes read in the clear from now on are a protocol error of
+ * the server and not handed up. */
+void conn_start_tls_client(struct conn *c, struct tls_client *tls, const struct tls_peer *peer);
+bool conn_cert_refused(const struct conn *c); /* also after on_closed */
+
 void conn_write(struct conn *c, const void *data, size_t len);
 /* The same without a copy: append to the buffer returned, then call conn_write_end(). */
 struct str *conn_write_begin(struct conn *c);
@@ -65,6 +75,12 @@ uint64_t conn_queued(const struct conn *c);  /* bytes ever queued: the mark for 
 uint64_t conn_written(const struct conn *c); /* bytes accepted by write() so far */
 uint64_t conn_read(const struct conn *c);    /* bytes ever handed up */
 size_t conn_backlog(const struct conn *c);   /* bytes queued and not accepted */
+
+/* The same as raw bytes, those of TLS included: given to the kernel so far, and of them those that
+ * the peer's kernel has acknowledged (SIOCOUTQ). Who notes conn_sent() in on_written knows by
+ * conn_left() when everything up to that total has left this machine. */
+uint64_t conn_sent(const struct conn *c);
+uint64_t conn_left(const struct conn *c);
 
 /* Stops and restarts reading. While it stands the peer's bytes stay in the kernel. */
 void conn_pause(struct conn *c, bool paused);

@@ -257,9 +257,14 @@ int64_t tls_ctx_days_left(const struct tls_ctx *t, size_t i, int64_t now)
 	return left >= 0 ? left / 86400 : -1 - (-left) / 86400;
 }
 
-bool tls_ctx_has_begun(const struct tls_ctx *t, size_t i, int64_t now)
+const char *tls_ctx_expires_text(const struct tls_ctx *t, size_t i)
 {
-	return (int64_t)t->certs->list[i].begins <= now;
+	return t->certs->list[i].expires_text;
+}
+
+const char *tls_ctx_warnings(const struct tls_ctx *t, size_t i)
+{
+	return t->certs->list[i].warnings;
 }
 
 size_t tls_ctx_find(const struct tls_ctx *t, struct slice name)

@@ -26,8 +26,10 @@ struct ssl_st;
 struct tls_pair {
 	int cert_fd; /* read with pread from 0; -1: open cert_path */
 	int key_fd;
+	int bundle_fd;	       /* of no meaning without bundle_path */
 	const char *cert_path; /* for error texts also when there is an fd */
 	const char *key_path;
+	const char *bundle_path; /* the CA's certificates (tls_chain); NULL: none but the file's */
 };
 
 struct tls_config {
@@ -40,22 +42,29 @@ struct tls_config {
 };
 
 /* Reads and judges certificates, chains and keys. On failure *out is NULL and why says what is
- * wrong and what to do: ERR_DENIED or ERR_NOTFOUND (cannot be read), ERR_FORMAT (not PEM, no
- * certificate), ERR_CONFLICT (the key belongs to another certificate). */
+ * wrong and what to do: ERR_DENIED or ERR_NOTFOUND (cannot be read, or a link of the chain is
+ * missing), ERR_FORMAT (no certificate, cut off), ERR_CONFLICT (the key belongs to another
+ * certificate, or the bundle to another CA). */
 enum err tls_ctx_new(struct tls_ctx **out, const struct tls_config *cfg, struct str *why);
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *t);
 void tls_ctx_unref(struct tls_ctx **tp); /* NULL-safe; sets *tp to NULL; frees with the last */
 
 size_t tls_ctx_count(const struct tls_ctx *t); /* certificates; i below is less */
-/* For the log: serial=4F.. subject="/CN=.." names="a,*.a" not_after=2027-01-31T10:00:00Z. Owned by
- * t. */
+/* For the log: serial=4F.. subject="/CN=.." names="a,*.a" not_after=2027-01-31T10:00:00Z
+ * chain="Int B,Int A". Owned by t. */
 const char *tls_ctx_text(const struct tls_ctx *t, size_t i);
 const char *tls_ctx_path(const struct tls_ctx *t, size_t i); /* of its file, as configured */
 
-/* Whole days until certificate i expires; negative when it has. now: seconds since 1970. */
+/* What an administrator should know of it (put in order, expired, not yet valid, ...): lines, each
+ * with its file and ended by a line feed; may be empty. */
+const char *tls_ctx_warnings(const struct tls_ctx *t, size_t i);
+
+/* Whole days until certificate i, or one that is sent behind it, expires; negative when it has.
+ * now: seconds since 1970. */
 int64_t tls_ctx_days_left(const struct tls_ctx *t, size_t i, int64_t now);
-bool tls_ctx_has_begun(const struct tls_ctx *t, size_t i, int64_t now); /* notBefore is past */
+/* Which that is: "the certificate pki/server.crt", "the CA's certificate "X" in pki/ca.pem". */
+const char *tls_ctx_expires_text(const struct tls_ctx *t, size_t i);
 
 /* Which certificate holds this name, SIZE_MAX = none does. Case and a dot at the end do not count.
  */

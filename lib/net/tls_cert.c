@@ -1,22 +1,20 @@
 #include "net/tls_cert.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/xmem.h"
 #include "net/tls.h"
+#include "net/tls_chain.h"
+#include "net/tls_name.h"
+#include "net/tls_pem.h"
 
-#define PEM_MAX	  (1024 * 1024)
 #define NAMES_MAX 1000
 
 static const char *openssl_reason(void)
@@ -26,34 +24,6 @@ static const char *openssl_reason(void)
 
 	ERR_clear_error();
 	return s ? s : "no reason given";
-}
-
-static enum err read_all(struct str *out, int fd, const char *path, struct str *why)
-{
-	int own = -1;
-	ssize_t n = 0;
-
-	if (fd < 0)
-		fd = own = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		do {
-			str_reserve(out, 4096);
-			n = pread(fd, out->data + out->len, 4096, (off_t)out->len);
-			if (n > 0)
-				out->len += (size_t)n;
-		} while (n > 0 && out->len < PEM_MAX);
-	}
-	if (fd < 0 || n < 0) {
-		int e = errno;
-
-		str_addf(why, "%s: %s; make it readable for this service", path, strerror(e));
-		if (own >= 0)
-			close(own);
-		return e == ENOENT ? ERR_NOTFOUND : e == EACCES ? ERR_DENIED : ERR_IO;
-	}
-	if (own >= 0)
-		close(own);
-	return ERR_OK;
 }
 
 /* ---- names */
@@ -152,7 +122,6 @@ static void describe(struct tls_cert *c, X509 *cert)
 	char subject[256], when[40];
 	struct tm tm;
 
-	c->begins = asn1_time(X509_get0_notBefore(cert));
 	c->expires = asn1_time(X509_get0_notAfter(cert));
 	c->names = names_of(cert);
 	gmtime_r(&c->expires, &tm);
@@ -169,92 +138,104 @@ static void describe(struct tls_cert *c, X509 *cert)
 
 /* ---- files */
 
-/* No pass phrase: a service that asks a terminal for one hangs instead of failing. */
-static int no_password(char *buf, int size, int rwflag, void *arg)
+static enum err use_certificate(struct tls_cert *c, const struct tls_chain *chain,
+				const struct tls_pair *pair, struct str *why)
 {
-	(void)buf;
-	(void)size;
-	(void)rwflag;
-	(void)arg;
-	return -1;
-}
-
-static enum err use_certificate(struct tls_cert *c, const struct str *pem, const char *path,
-				struct str *why)
-{
-	BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
-	X509 *cert = bio ? PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL) : NULL;
-	enum err e = ERR_FORMAT;
-	X509 *ca;
-
-	if (!cert) {
-		str_addf(why,
-			 "%s: holds no certificate (%s); it must be PEM, the server's own "
-			 "certificate first",
-			 path, openssl_reason());
-		goto out;
-	}
-	if (SSL_CTX_use_certificate(c->ssl, cert) != 1) {
+	if (SSL_CTX_use_certificate(c->ssl, chain->leaf) != 1) {
 		str_addf(why,
 			 "%s: OpenSSL refuses the certificate (%s); use RSA of 2048 bits or "
 			 "more, or ECDSA",
-			 path, openssl_reason());
-		goto out;
+			 pair->cert_path, openssl_reason());
+		return ERR_FORMAT;
 	}
-	while ((ca = PEM_read_bio_X509(bio, NULL, no_password, NULL)))
-		SSL_CTX_add0_chain_cert(c->ssl, ca);
-	/* A file cut off within its chain, as by a full disk, must not pass: clients without the
-	 * intermediate refuse us. */
-	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+	for (int i = 0; i < sk_X509_num(chain->send); i++) {
+		X509 *ca = sk_X509_value(chain->send, i);
+		struct str name = STR_INIT;
+
+		if (SSL_CTX_add1_chain_cert(c->ssl, ca) == 1)
+			continue;
+		tls_name_subject(&name, ca);
 		str_addf(why,
-			 "%s: a certificate behind the server's own cannot be read (%s); put the "
-			 "whole chain there",
-			 path, openssl_reason());
-		goto out;
+			 "%s: OpenSSL refuses the CA's certificate %s (%s); use one of a CA with "
+			 "RSA "
+			 "of 2048 bits or more, or ECDSA",
+			 pair->bundle_path ? pair->bundle_path : pair->cert_path, name.data,
+			 openssl_reason());
+		str_clear(&name);
+		return ERR_FORMAT;
 	}
-	ERR_clear_error();
-	describe(c, cert);
-	e = ERR_OK;
-out:
-	X509_free(cert);
-	BIO_free(bio);
-	return e;
+	return ERR_OK;
 }
 
-static enum err use_key(struct tls_cert *c, const struct str *pem, const struct tls_pair *pair,
+static enum err use_key(struct tls_cert *c, EVP_PKEY *key, const struct tls_pair *pair,
 			struct str *why)
 {
-	BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
 	unsigned char *der = NULL;
 	unsigned int len = sizeof(c->secret);
-	enum err e = ERR_FORMAT;
 	int n;
 
-	if (!key) {
-		str_addf(why,
-			 "%s: holds no usable private key (%s); it must be PEM without a "
-			 "pass phrase",
+	if (SSL_CTX_use_PrivateKey(c->ssl, key) != 1) {
+		str_addf(why, "%s: OpenSSL refuses the key (%s); make one with `pki csr`",
 			 pair->key_path, openssl_reason());
-		goto out;
-	}
-	if (SSL_CTX_use_PrivateKey(c->ssl, key) != 1 || SSL_CTX_check_private_key(c->ssl) != 1) {
-		ERR_clear_error();
-		str_addf(why,
-			 "%s: is not the key of the certificate in %s; name the two files "
-			 "that belong together",
-			 pair->key_path, pair->cert_path);
-		e = ERR_CONFLICT;
-		goto out;
+		return ERR_FORMAT;
 	}
 	n = i2d_PrivateKey(key, &der);
 	check(n > 0);
 	check(HMAC(EVP_sha256(), "roundhouse tls secret", 21, der, (size_t)n, c->secret, &len));
 	OPENSSL_clear_free(der, (size_t)n);
-	e = ERR_OK;
-out:
-	EVP_PKEY_free(key);
-	BIO_free(bio);
+	return ERR_OK;
+}
+
+static void add_chain_text(struct tls_cert *c, const struct tls_chain *chain)
+{
+	struct str names = STR_INIT;
+	char *text;
+
+	for (int i = 0; i < sk_X509_num(chain->send); i++) {
+		str_adds(&names, i ? "," : "");
+		tls_name_plain(&names, sk_X509_value(chain->send, i));
+	}
+	text = xasprintf("%s chain=%s", c->text, log_quote(str_slice(&names)));
+	free(c->text);
+	c->text = text;
+	str_clear(&names);
+}
+
+/* A file may be nearly expired because one of the CA's in it is. */
+static char *name_first(const struct tls_chain *chain, const struct tls_pair *pair)
+{
+	struct str text = STR_INIT;
+
+	if (chain->first == chain->leaf) {
+		str_addf(&text, "the certificate %s", pair->cert_path);
+	} else {
+		str_adds(&text, "the CA's certificate ");
+		tls_name_subject(&text, chain->first);
+		str_addf(&text, " in %s", pair->bundle_path ? pair->bundle_path : pair->cert_path);
+	}
+	return str_detach(&text);
+}
+
+static enum err use_chain(struct tls_cert *c, const struct tls_chain_files *files,
+			  const struct tls_pair *pair, struct str *why)
+{
+	struct tls_chain chain;
+	enum err e = tls_chain_build(&chain, files, why);
+
+	if (e != ERR_OK)
+		return e;
+	e = use_certificate(c, &chain, pair, why);
+	if (e == ERR_OK)
+		e = use_key(c, files->key, pair, why);
+	if (e == ERR_OK) {
+		describe(c, chain.leaf);
+		add_chain_text(c, &chain);
+		c->expires = asn1_time(X509_get0_notAfter(chain.first));
+		c->expires_text = name_first(&chain, pair);
+		str_add_slice(&chain.refused, str_slice(&chain.warnings));
+		c->warnings = str_detach(&chain.refused);
+	}
+	tls_chain_clear(&chain);
 	return e;
 }
 
@@ -272,30 +253,42 @@ static void set_tickets(struct tls_cert *c)
 	SSL_CTX_set_options(c->ssl, SSL_OP_NO_TICKET); /* TLS 1.2 */
 }
 
+static void wipe(struct str *s)
+{
+	if (s->cap)
+		xwipe(s->data, s->cap);
+	str_clear(s);
+}
+
 enum err tls_cert_init(struct tls_cert *c, SSL_CTX *ssl, const struct tls_pair *pair,
 		       struct str *why)
 {
-	struct str cert = STR_INIT, key = STR_INIT;
+	struct str cert = STR_INIT, key = STR_INIT, bundle = STR_INIT;
+	struct tls_chain_files files = {.cert_path = pair->cert_path,
+					.bundle_path = pair->bundle_path,
+					.key_path = pair->key_path};
 	enum err e;
 
 	memset(c, 0, sizeof(*c));
 	c->ssl = ssl;
 	c->path = xstrdup(pair->cert_path);
-	e = read_all(&cert, pair->cert_fd, pair->cert_path, why);
+	e = tls_pem_read(&cert, pair->cert_fd, pair->cert_path, why);
 	if (e == ERR_OK)
-		e = read_all(&key, pair->key_fd, pair->key_path, why);
+		e = tls_pem_read(&key, pair->key_fd, pair->key_path, why);
+	if (e == ERR_OK && pair->bundle_path)
+		e = tls_pem_read(&bundle, pair->bundle_fd, pair->bundle_path, why);
 	if (e == ERR_OK)
-		e = use_certificate(c, &cert, pair->cert_path, why);
+		e = tls_pem_key(&files.key, str_slice(&key), pair->key_path, why);
+	files.cert = str_slice(&cert);
+	files.bundle = str_slice(&bundle);
 	if (e == ERR_OK)
-		e = use_key(c, &key, pair, why);
+		e = use_chain(c, &files, pair, why);
 	if (e == ERR_OK)
 		set_tickets(c);
-	if (key.cap)
-		xwipe(key.data, key.cap);
-	if (cert.cap) /* one file may hold both */
-		xwipe(cert.data, cert.cap);
-	str_clear(&key);
-	str_clear(&cert);
+	EVP_PKEY_free(files.key);
+	wipe(&key);
+	wipe(&cert); /* one file may hold both */
+	str_clear(&bundle);
 	if (e != ERR_OK)
 		tls_cert_clear(c);
 	return e;
@@ -309,5 +302,7 @@ void tls_cert_clear(struct tls_cert *c)
 	free(c->names);
 	free(c->text);
 	free(c->path);
+	free(c->expires_text);
+	free(c->warnings);
 	xwipe(c, sizeof(*c));
 }

@@ -1,5 +1,5 @@
 /*
- * tls_cert - one certificate with its chain and key, read from two PEM files and judged.
+ * tls_cert - one certificate with its chain and key, read from its files and judged.
  *
  * Fills an SSL_CTX; keeps what logs and the choice by name need. Private to lib/net.
  */
@@ -17,11 +17,12 @@ struct tls_pair;
 
 struct tls_cert {
 	SSL_CTX *ssl;
-	char *path;   /* of the certificate, for texts */
-	char *text;   /* for the log */
-	char **names; /* lower case, NULL-terminated; "*.example.org" as it stands there */
-	time_t begins;
-	time_t expires;
+	char *path;	    /* of the certificate, for texts */
+	char *text;	    /* for the log */
+	char **names;	    /* lower case, NULL-terminated; "*.example.org" as it stands there */
+	time_t expires;	    /* of it and of what is sent behind it, the first */
+	char *expires_text; /* which that is */
+	char *warnings;	    /* lines */
 	unsigned char secret[32];
 };
 

@@ -16,7 +16,7 @@
 struct channel;
 struct loop;
 
-#define CHANNEL_FDS_MAX 176 /* the kernel takes 253 in one message */
+#define CHANNEL_FDS_MAX 240 /* the kernel takes 253 in one message */
 
 struct channel_events {
 	/* One record. To keep a descriptor take it out of fds and put -1 there; the others are

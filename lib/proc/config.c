@@ -1,18 +1,23 @@
 #include "proc/config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <libconfig.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/distance.h"
 #include "base/xmem.h"
 #include "proc/config_table.h"
+
+#define LISTEN_MAX 16 /* descriptors that travel in one message */
 
 struct judge {
 	const char *path;
 	struct config *cfg;
+	bool *set; /* as config_table: what the file sets; may be NULL */
 	struct str *why;
 };
 
@@ -48,36 +53,6 @@ static const char *name_of(const struct config_option *o)
 	return name;
 }
 
-static size_t min3(size_t a, size_t b, size_t c)
-{
-	size_t m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* Levenshtein distance; names longer than the row count as far away. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[64], la = strlen(a), lb = strlen(b);
-
-	if (la >= 64 || lb >= 64)
-		return 64;
-	for (size_t i = 0; i <= lb; i++)
-		row[i] = i;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t k = 1; k <= lb; k++) {
-			size_t up = row[k];
-
-			row[k] = min3(up + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
-			diagonal = up;
-		}
-	}
-	return row[lb];
-}
-
 /* The known name nearest to an unknown one: keys of the section, at top level sections too. */
 static const char *nearest(const char *section, const char *name)
 {
@@ -89,7 +64,7 @@ static const char *nearest(const char *section, const char *name)
 		const char *candidate = strcmp(o->section, section) == 0 ? o->key
 					: *section			 ? NULL
 									 : o->section;
-		size_t d = candidate ? distance(name, candidate) : SIZE_MAX;
+		size_t d = candidate ? distance_of(name, candidate) : SIZE_MAX;
 
 		if (d < best_d) {
 			best_d = d;
@@ -97,15 +72,6 @@ static const char *nearest(const char *section, const char *name)
 		}
 	}
 	return best;
-}
-
-static const struct config_option *option_find(const char *section, const char *key)
-{
-	for (size_t i = 0; i < config_table_len; i++)
-		if (strcmp(config_table[i].section, section) == 0 &&
-		    strcmp(config_table[i].key, key) == 0)
-			return &config_table[i];
-	return NULL;
 }
 
 static bool section_exists(const char *section)
@@ -224,14 +190,8 @@ bad:
 	return false;
 }
 
-static bool take(struct judge *j, const config_setting_t *s, const char *section)
+static bool take_value(struct judge *j, const config_setting_t *s, const struct config_option *o)
 {
-	const struct config_option *o = option_find(section, config_setting_name(s));
-
-	if (!o) {
-		refuse_unknown(j, s, section);
-		return false;
-	}
 	switch (o->kind) {
 	case CONFIG_KIND_BOOL:
 		return take_bool(j, s, o);
@@ -244,6 +204,19 @@ static bool take(struct judge *j, const config_setting_t *s, const char *section
 		return take_list(j, s, o);
 	}
 	return false;
+}
+
+static bool take(struct judge *j, const config_setting_t *s, const char *section)
+{
+	const struct config_option *o = config_option_find(section, config_setting_name(s));
+
+	if (!o) {
+		refuse_unknown(j, s, section);
+		return false;
+	}
+	if (j->set)
+		j->set[o - config_table] = true;
+	return take_value(j, s, o);
 }
 
 static bool judge_group(struct judge *j, const config_setting_t *group, const char *section)
@@ -262,12 +235,28 @@ static bool judge_group(struct judge *j, const config_setting_t *group, const ch
 	return true;
 }
 
+static size_t list_len(char *const *list)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	return n;
+}
+
 /* What one row cannot say. */
 static bool judge_whole(struct judge *j)
 {
 	if (!j->cfg->domains[0]) {
 		str_addf(j->why, "%s: domains is empty; name at least one: domains = [ \"...\" ];",
 			 j->path);
+		return false;
+	}
+	if (list_len(j->cfg->client_listen) > LISTEN_MAX ||
+	    list_len(j->cfg->component_listen) > LISTEN_MAX) {
+		str_addf(j->why,
+			 "%s: a listen key has more than %d addresses; write 0.0.0.0:PORT for all",
+			 j->path, LISTEN_MAX);
 		return false;
 	}
 	if (j->cfg->restart_delay_min_ms > j->cfg->restart_delay_max_ms) {
@@ -280,39 +269,108 @@ static bool judge_whole(struct judge *j)
 	return true;
 }
 
+/* The text of a file; false with the reason in why. */
+static bool slurp(const char *path, struct str *text, struct str *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char bytes[16384];
+	ssize_t n = -1;
+
+	while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0)
+		str_add(text, bytes, (size_t)n);
+	if (n < 0)
+		str_addf(why, "%s:0: cannot be read: %s; `supervisor init` makes a new instance",
+			 path, strerror(errno));
+	else if (strlen(text->data) != text->len)
+		str_addf(why, "%s:0: there is a NUL byte in it; write it anew as text", path);
+	if (fd >= 0)
+		close(fd);
+	return n == 0 && strlen(text->data) == text->len;
+}
+
+/* The end of a line `@include "managed.conf"` at p; NULL: it is another line. */
+static char *managed_include_end(char *p)
+{
+	static const char *const words[] = {"@include", "\"" CONFIG_MANAGED "\""};
+	size_t blank;
+
+	for (size_t i = 0; i < 2; i++) {
+		p += strspn(p, " \t");
+		blank = strlen(words[i]);
+		if (strncmp(p, words[i], blank) != 0)
+			return NULL;
+		p += blank;
+	}
+	return p;
+}
+
+/* Instances made before it stood over the other by itself include it: that would clash. */
+static void blank_managed_include(char *text)
+{
+	for (char *line = text; *line; line += *line == '\n') {
+		char *end = managed_include_end(line);
+
+		if (end)
+			memset(line, ' ', (size_t)(end - line));
+		line += strcspn(line, "\n");
+	}
+}
+
 static bool parse(config_t *lc, const char *path, struct str *why)
 {
 	char *copy = xstrdup(path);
-	bool ok = false;
+	struct str text = STR_INIT;
+	bool ok = slurp(path, &text, why);
 
 	config_set_include_dir(lc, dirname(copy));
-	/* libconfig tells no reason for a file that it cannot open. */
-	if (access(path, R_OK) < 0) {
-		str_addf(why, "%s:0: cannot be read: %s; `supervisor init` makes a new instance",
-			 path, strerror(errno));
-	} else if (!config_read_file(lc, path)) {
+	if (ok)
+		blank_managed_include(text.data);
+	if (ok && !config_read_string(lc, text.data)) {
 		add_place(why, path, config_error_file(lc), (unsigned int)config_error_line(lc));
 		str_addf(why, "%s; look at this line and the end of the one before",
 			 config_error_text(lc));
-	} else {
-		ok = true;
+		ok = false;
 	}
+	str_clear(&text);
 	free(copy);
 	return ok;
 }
 
-enum err config_load(struct config **out, const char *path, struct str *why)
+bool config_read_file_into(struct config *cfg, const char *path, bool *set, struct str *why)
 {
-	struct judge j = {.path = path, .cfg = config_defaults(), .why = why};
+	struct judge j = {.path = path, .cfg = cfg, .set = set, .why = why};
 	config_t lc;
 	bool ok;
 
 	config_init(&lc);
-	ok = parse(&lc, path, why) && judge_group(&j, config_root_setting(&lc), "") &&
-	     judge_whole(&j);
+	ok = parse(&lc, path, why) && judge_group(&j, config_root_setting(&lc), "");
 	config_destroy(&lc);
-	if (!ok)
+	return ok;
+}
+
+enum err config_load_layers(struct config **out, const char *path, const char *over,
+			    struct str *why)
+{
+	struct judge j = {.path = path, .cfg = config_defaults(), .why = why};
+	bool ok = config_read_file_into(j.cfg, path, NULL, why);
+
+	if (ok && over && access(over, F_OK) == 0)
+		ok = config_read_file_into(j.cfg, over, NULL, why);
+	if (!ok || !judge_whole(&j))
 		config_free(&j.cfg);
 	*out = j.cfg;
-	return ok ? ERR_OK : ERR_FORMAT;
+	return j.cfg ? ERR_OK : ERR_FORMAT;
+}
+
+enum err config_load(struct config **out, const char *path, struct str *why)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	char *over = NULL;
+	enum err e;
+
+	if (strcmp(name, CONFIG_NAME) == 0)
+		over = xasprintf("%.*s" CONFIG_MANAGED, (int)(name - path), path);
+	e = config_load_layers(out, path, over, why);
+	free(over);
+	return e;
 }

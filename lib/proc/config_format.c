@@ -122,6 +122,35 @@ static void add_section(struct str *out, const struct config *cfg, const struct 
 		str_adds(out, "};\n");
 }
 
+static void add_section_keys(struct str *out, const struct config *cfg, const bool *set,
+			     const char *section)
+{
+	bool open = false;
+
+	for (size_t i = 0; i < config_table_len; i++) {
+		const struct config_option *o = &config_table[i];
+
+		if (!set[i] || strcmp(o->section, section) != 0)
+			continue;
+		if (*section && !open)
+			str_addf(out, "%s = {\n", section);
+		open = true;
+		str_addf(out, "%s%s = ", *section ? "\t" : "", o->key);
+		add_value(out, cfg, o);
+		str_adds(out, ";\n");
+	}
+	if (*section && open)
+		str_adds(out, "};\n");
+}
+
+void config_format_keys(struct str *out, const struct config *cfg, const bool *set)
+{
+	add_section_keys(out, cfg, set, "");
+	for (size_t i = 0; i < config_table_len; i++)
+		if (*config_table[i].section && !seen_before(i))
+			add_section_keys(out, cfg, set, config_table[i].section);
+}
+
 void config_format(struct str *out, const struct config *cfg)
 {
 	struct config *defaults = config_defaults();

@@ -70,6 +70,15 @@ static const struct {
 #include "proc/options.def"
 };
 
+const struct config_option *config_option_find(const char *section, const char *key)
+{
+	for (size_t i = 0; i < config_table_len; i++)
+		if (strcmp(config_table[i].section, section) == 0 &&
+		    strcmp(config_table[i].key, key) == 0)
+			return &config_table[i];
+	return NULL;
+}
+
 static char **list_split(const char *text)
 {
 	size_t n = 0, cap = 1;

@@ -47,6 +47,15 @@ static inline const void *config_field_const(const struct config *cfg,
 	return (const char *)cfg + o->offset;
 }
 
+const struct config_option *config_option_find(const char *section, const char *key); /* NULL */
+
+/* Judges path and puts what it sets into cfg; set (as config_table, may be NULL) gets true for
+ * each key. On failure cfg may hold some of it. */
+bool config_read_file_into(struct config *cfg, const char *path, bool *set, struct str *why);
+
+/* The keys with set[i], as a file. */
+void config_format_keys(struct str *out, const struct config *cfg, const bool *set);
+
 /* Whether both hold the same value for o. */
 bool config_same(const struct config *a, const struct config *b, const struct config_option *o);
 

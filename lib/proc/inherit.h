@@ -19,7 +19,7 @@
 #include "base/str.h"
 
 #define INHERIT_ENV	"ROUNDHOUSE_INHERIT"
-#define INHERIT_FDS_MAX 176 /* 64 pairs of certificate and key, listeners, lock */
+#define INHERIT_FDS_MAX 240 /* 64 certificates with key and bundle, listeners, lock */
 
 enum inherit_kind {
 	INHERIT_LOCK = 'k',	/* run/INSTANCE.lock, locked; held until death */

@@ -147,6 +147,9 @@ static void open_standalone_files(struct proc *p)
 		open_standalone_file(p, name, files.pairs[i].cert_path);
 		tls_files_key_name(i, name);
 		open_standalone_file(p, name, files.pairs[i].key_path);
+		tls_files_bundle_name(i, name);
+		if (files.pairs[i].bundle_path)
+			open_standalone_file(p, name, files.pairs[i].bundle_path);
 	}
 	tls_files_clear(&files);
 	str_clear(&why);
@@ -210,23 +213,39 @@ static void on_level(void *arg, const char *level)
 	log_info("-", "event=log_level level=%s", level);
 }
 
-/* The new files take the place of the old ones, which are put into old. */
-static void swap_files(struct proc *p, const struct inherit *in, struct inherit *old)
+static const struct inherit_fd *find_fd(const struct inherit *in, enum inherit_kind kind,
+					const char *name)
+{
+	for (size_t i = 0; i < in->nfds; i++)
+		if (in->fds[i].kind == kind && strcmp(in->fds[i].name, name) == 0)
+			return &in->fds[i];
+	return NULL;
+}
+
+/* The new files and listeners take the place of the old ones, which are put into old. A listener
+ * that was there stays the descriptor that it is: it is being accepted on. */
+static void swap_fds(struct proc *p, const struct inherit *in, struct inherit *old)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < p->self.nfds; i++) {
 		struct inherit_fd f = p->self.fds[i];
 
-		if (f.kind == INHERIT_FILE)
-			old->fds[old->nfds++] = f;
-		else
+		if (f.kind == INHERIT_LOCK ||
+		    (f.kind == INHERIT_LISTENER && find_fd(in, f.kind, f.name)))
 			p->self.fds[kept++] = f;
+		else
+			old->fds[old->nfds++] = f;
 	}
 	p->self.nfds = kept;
-	for (size_t i = 0; i < in->nfds; i++)
-		inherit_add_fd(&p->self, in->fds[i].kind, in->fds[i].fd, in->fds[i].name,
-			       in->fds[i].addr);
+	for (size_t i = 0; i < in->nfds; i++) {
+		const struct inherit_fd *f = &in->fds[i];
+
+		if (f->kind == INHERIT_LISTENER && find_fd(&p->self, f->kind, f->name))
+			close(f->fd);
+		else
+			inherit_add_fd(&p->self, f->kind, f->fd, f->name, f->addr);
+	}
 }
 
 static bool on_reload(void *arg, const struct inherit *in)
@@ -250,7 +269,7 @@ static bool on_reload(void *arg, const struct inherit *in)
 		return false;
 	}
 	inherit_init(&old);
-	swap_files(p, in, &old);
+	swap_fds(p, in, &old);
 	p->self.generation = in->generation;
 	p->cfg = new;
 	log_open(p->self.instance, STDERR_FILENO, level_of(new), new->log_json);

@@ -70,7 +70,8 @@ const char *proc_service(const struct proc *p);	 /* "cm-client" */
 const char *proc_token(const struct proc *p);	 /* what HELLO carries; hex text */
 
 /* A listening socket that the supervisor opened for this service, i = 0.. ; -1 at the end. Owned
- * by proc, non-blocking; several instances accept on the same one. *addr (if addr) = "ip:port". */
+ * by proc, non-blocking; several instances accept on the same one. *addr (if addr) = "ip:port". A
+ * reload may bring new ones and take away others (closed after on_reload): see proc_listen.h. */
 int proc_listener(const struct proc *p, size_t i, const char **addr);
 
 /* A file that the supervisor opened before rights were dropped, by the name of its config key

@@ -18,9 +18,9 @@ void sup_client_close(struct sup_client **cp);
  * Both strings are owned by c. ERR_AGAIN: the router is not up. */
 enum err sup_client_token(struct sup_client *c, const char **instance, const char **token);
 
-/* One request line ("restart cm-client", "status", ...); reply lines are appended to out. ERR_OK,
- * or the failure with the reason in out. on_line, if given, gets every line as it comes (progress,
- * logs -f). */
+/* One request line ("restart cm-client", "status", "commit MARK" ...); reply lines are appended to
+ * out. ERR_OK, or the failure with the reason in out. on_line, if given, gets every line as it
+ * comes (progress, logs -f). */
 enum err sup_client_request(struct sup_client *c, const char *request, struct str *out,
 			    void (*on_line)(void *arg, const char *line), void *arg);
 

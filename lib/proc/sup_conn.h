@@ -8,7 +8,8 @@
  * service -> supervisor: REGISTER (inherit.h) ready alarm; READY ready; ALARM text;
  *                        APPLIED generation [error]
  * supervisor -> service: INSTANCE instance service token | dead=1; INSTANCES (that was all);
- *                        RELOAD (inherit.h: generation, config, files); LOGLEVEL level;
+ *                        RELOAD (inherit.h: generation, config, files, all listeners that there
+ *                        are to be); LOGLEVEL level;
  *                        FILES (inherit.h: files that have changed, and only those)
  */
 #ifndef PROC_SUP_CONN_H

@@ -9,21 +9,30 @@
 
 #define BLANKS " \t"
 
-/* "CERTIFICATE KEY", or one file that holds both. */
+static char *next_word(const char **at)
+{
+	const char *word = *at + strspn(*at, BLANKS);
+	size_t len = strcspn(word, BLANKS);
+
+	*at = word + len;
+	return len ? xstrndup(word, len) : NULL;
+}
+
+/* "CERTIFICATE KEY BUNDLE", without a bundle, or one file that holds certificate and key. */
 static bool parse_entry(struct tls_files_pair *p, const char *text)
 {
-	size_t cert, key;
-	const char *at;
-
-	text += strspn(text, BLANKS);
-	cert = strcspn(text, BLANKS);
-	at = text + cert + strspn(text + cert, BLANKS);
-	key = strcspn(at, BLANKS);
-	if (cert == 0 || at[key + strspn(at + key, BLANKS)])
-		return false;
-	p->cert_path = xstrndup(text, cert);
-	p->key_path = key ? xstrndup(at, key) : xstrdup(p->cert_path);
-	return true;
+	p->cert_path = next_word(&text);
+	p->key_path = p->cert_path ? next_word(&text) : NULL;
+	p->bundle_path = p->key_path ? next_word(&text) : NULL;
+	if (p->cert_path && !text[strspn(text, BLANKS)]) {
+		if (!p->key_path)
+			p->key_path = xstrdup(p->cert_path);
+		return true;
+	}
+	free(p->cert_path);
+	free(p->key_path);
+	free(p->bundle_path);
+	return false;
 }
 
 enum err tls_files_parse(struct tls_files *f, const struct config *cfg, struct str *why)
@@ -33,6 +42,8 @@ enum err tls_files_parse(struct tls_files *f, const struct config *cfg, struct s
 	f->n = 1;
 	f->pairs[0].cert_path = xstrdup(cfg->tls_certificate);
 	f->pairs[0].key_path = xstrdup(cfg->tls_key);
+	f->pairs[0].bundle_path =
+		cfg->tls_bundle && *cfg->tls_bundle ? xstrdup(cfg->tls_bundle) : NULL;
 	for (char *const *entry = cfg->tls_extra; *entry && e == ERR_OK; entry++) {
 		if (f->n == TLS_FILES_MAX) {
 			str_addf(why,
@@ -44,8 +55,9 @@ enum err tls_files_parse(struct tls_files *f, const struct config *cfg, struct s
 			f->n++;
 		} else {
 			str_addf(why,
-				 "tls.extra: \"%s\": write \"CERTIFICATE KEY\", two file names "
-				 "without blanks in them (one if the file holds both)",
+				 "tls.extra: \"%s\": write \"CERTIFICATE KEY\" or \"CERTIFICATE "
+				 "KEY BUNDLE\", file names without blanks in them (one alone if "
+				 "the file holds certificate and key)",
 				 *entry);
 			e = ERR_FORMAT;
 		}
@@ -61,6 +73,7 @@ void tls_files_clear(struct tls_files *f)
 		f->n--;
 		free(f->pairs[f->n].cert_path);
 		free(f->pairs[f->n].key_path);
+		free(f->pairs[f->n].bundle_path);
 	}
 }
 
@@ -80,4 +93,9 @@ void tls_files_cert_name(size_t pair, char out[TLS_FILES_NAME_MAX])
 void tls_files_key_name(size_t pair, char out[TLS_FILES_NAME_MAX])
 {
 	name(pair, "key", out);
+}
+
+void tls_files_bundle_name(size_t pair, char out[TLS_FILES_NAME_MAX])
+{
+	name(pair, "bundle", out);
 }

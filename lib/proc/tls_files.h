@@ -1,8 +1,9 @@
 /*
- * tls_files - which files of certificates and keys a configuration names, as pairs, and the names
- * under which they are passed from the supervisor to a service.
+ * tls_files - which files of certificates, keys and bundles a configuration names, as pairs, and
+ * the names under which they are passed from the supervisor to a service.
  *
- * Pair 0 is tls.certificate and tls.key; the others are the entries of tls.extra in their order.
+ * Pair 0 is tls.certificate, tls.key and tls.bundle; the others are the entries of tls.extra in
+ * their order.
  */
 #ifndef PROC_TLS_FILES_H
 #define PROC_TLS_FILES_H
@@ -19,7 +20,8 @@ struct config;
 
 struct tls_files_pair {
 	char *cert_path;
-	char *key_path; /* the same file may hold both */
+	char *key_path;	   /* the same file may hold both */
+	char *bundle_path; /* NULL: none */
 };
 
 struct tls_files {
@@ -34,5 +36,6 @@ void tls_files_clear(struct tls_files *f);
 /* "tls.certificate", "tls.key", "tls.extra.1.certificate", ... for proc_file(). */
 void tls_files_cert_name(size_t pair, char out[TLS_FILES_NAME_MAX]);
 void tls_files_key_name(size_t pair, char out[TLS_FILES_NAME_MAX]);
+void tls_files_bundle_name(size_t pair, char out[TLS_FILES_NAME_MAX]);
 
 #endif

@@ -597,6 +597,7 @@ static enum xml_verdict judge(struct stanza_scan *s)
 	if (!parse_to(s->x, &out->to, &s->to)) {
 		out->condition = "jid-malformed";
 		out->why = "the to attribute is not a JID";
+		out->from_malformed = !parse_jid(&out->from, &s->from, text);
 	} else if (!parse_jid(&out->from, &s->from, text)) {
 		out->condition = "jid-malformed";
 		out->why = "the from attribute is not a JID";

@@ -253,7 +253,7 @@ def check_names_the_file_and_what_to_do(rh, lab):
         ('extra = [ "pki/example.net.crt pki/server.key" ];', 1,
          "pki/server.key: is not the key of the certificate in pki/example.net.crt; name the two"),
         ('extra = [ "pki/none.crt pki/none.key" ];', 1, "pki/none.crt: No such file or directory"),
-        ('extra = [ "a b c" ];', 1, 'tls.extra: "a b c": write "CERTIFICATE KEY"'),
+        ('extra = [ "a b c d" ];', 1, 'tls.extra: "a b c d": write "CERTIFICATE KEY"'),
         ('warn_days = [ "soon" ];', 1, 'tls.warn_days: "soon": write whole days'),
         ('extra = [];', 0, "domain example.net: no certificate has its name"),
         ('extra = [ "pki/other.crt pki/other.key", "' + EXTRA + '" ];', 0,

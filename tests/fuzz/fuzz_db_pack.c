@@ -74,10 +74,21 @@ static bool shelf_row(struct slice *in, struct str *out)
 	return true;
 }
 
+static bool component(struct slice *in, struct str *out)
+{
+	struct msg_db_component c;
+
+	if (!db_component_get(in, &c))
+		return false;
+	db_component_put(out, &c);
+	touch(c.secret);
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static bool (*const lists[])(struct slice *, struct str *) = {roster_item, scram, offline,
-								      shelf_change, shelf_row};
+	static bool (*const lists[])(struct slice *, struct str *) = {
+		roster_item, scram, offline, shelf_change, shelf_row, component};
 	struct slice in = slice_of((const char *)data, size);
 	struct slice before;
 	uint8_t list;

@@ -16,14 +16,20 @@
 #define GOODBYE_MS 3000
 #define READ_MS	   60000 /* for the archives of a run without length */
 
-static volatile sig_atomic_t kills, recoveries;
+#define CUT_MS	   6000	 /* a component that does not read notices it so late */
+
+static volatile sig_atomic_t kills, recoveries, cuts, planned;
 
 static void on_signal(int number)
 {
 	if (number == SIGUSR1)
 		kills++;
-	else
+	else if (number == SIGUSR2)
 		recoveries++;
+	else if (number == SIGRTMIN)
+		cuts++;
+	else
+		planned++;
 }
 
 uint32_t crowd_ms(const struct crowd *w)
@@ -93,7 +99,12 @@ struct member *crowd_member(const struct crowd *w, uint32_t account)
 
 static struct member *pick(struct crowd *w)
 {
-	return &w->members[crowd_random(w, w->count)];
+	return &w->members[crowd_random(w, w->clients)];
+}
+
+static struct member *pick_component(struct crowd *w)
+{
+	return &w->members[w->clients + crowd_random(w, w->count - w->clients)];
 }
 
 /* False: the one whose turn it was cannot send now. */
@@ -106,11 +117,18 @@ static bool say_one(struct crowd *w)
 	/* Enemies are few: they talk to each other more often than chance would have it. */
 	if (w->opts->block > 0 && crowd_random(w, 20) == 0)
 		feud_pick(w, &from, &to);
-	if (!from->ready || from->sm.len >= w->opts->window || from == to)
+	if (w->count > w->clients && crowd_random(w, 1000) < w->opts->component_share * 1000) {
+		if (crowd_random(w, 2))
+			from = pick_component(w);
+		else
+			to = pick_component(w);
+	}
+	if (!from->ready || from->sm.len >= w->opts->window || from == to ||
+	    (from->part && from->part == to->part))
 		return false;
 	if (kind >= 92)
 		talk_say(from, JUDGE_PING, from);
-	else if (kind < 40 || to->session == JUDGE_NONE)
+	else if (kind < 40 || to->session == JUDGE_NONE || (to->part && kind < 80))
 		talk_say(from, JUDGE_BARE, to);
 	else
 		talk_say(from, kind < 80 ? JUDGE_FULL : JUDGE_IQ, to);
@@ -134,6 +152,8 @@ static void say_due(struct crowd *w, double *owed, uint32_t *last)
 
 /* Turns. */
 
+static sig_atomic_t cuts_seen, planned_seen; /* those before, which are over */
+
 static void note_signals(struct crowd *w)
 {
 	static sig_atomic_t seen;
@@ -144,11 +164,23 @@ static void note_signals(struct crowd *w)
 		since = crowd_ms(w);
 	if (!open && since == 0)
 		return;
-	if (recoveries >= kills || w->calm) {
-		judge_trouble(w->judge, since, crowd_ms(w));
-		seen = kills;
-		since = 0;
-	}
+	if (recoveries < kills && !w->calm)
+		return;
+	judge_trouble(w->judge, since, crowd_ms(w));
+	if (cuts > cuts_seen)
+		judge_cut(w->judge, since, crowd_ms(w));
+	if (cuts > cuts_seen || planned > planned_seen)
+		w->cut_until = crowd_ms(w);
+	seen = kills;
+	cuts_seen = cuts;
+	planned_seen = planned;
+	since = 0;
+}
+
+bool crowd_is_cut(const struct crowd *w)
+{
+	return cuts > cuts_seen || planned > planned_seen ||
+	       (w->cut_until && crowd_ms(w) < w->cut_until + CUT_MS);
 }
 
 static void turn(struct crowd *w)
@@ -288,8 +320,12 @@ bool crowd_run(const struct options *o, struct verdict *out)
 		return false;
 	signal(SIGUSR1, on_signal);
 	signal(SIGUSR2, on_signal);
+	signal(SIGRTMIN, on_signal);
+	signal(SIGRTMIN + 1, on_signal);
 	w.judge = judge_new(on_breach, &w);
-	w.count = o->sm + o->plain;
+	w.clients = o->sm + o->plain;
+	w.count = w.clients + part_init(&w);
+	judge_buffer(w.judge, part_buffer());
 	w.members = xcalloc(w.count, sizeof *w.members);
 	for (uint32_t i = 0; i < w.count; i++)
 		member_init(&w.members[i], &w, i);
@@ -305,5 +341,6 @@ bool crowd_run(const struct options *o, struct verdict *out)
 	judge_free(&w.judge);
 	feud_clear(&w);
 	free(w.members);
+	part_clear(&w);
 	return ok;
 }

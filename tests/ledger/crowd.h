@@ -28,6 +28,7 @@ struct member {
 	uint32_t seat;
 	uint32_t account;
 	enum habit habit;
+	struct part *part; /* NULL: a client */
 	bool wants_sm;
 	bool wants_carbons;
 	struct client *client;
@@ -38,7 +39,8 @@ struct member {
 	uint32_t session; /* the judge's, the last one; JUDGE_NONE before the first */
 	bool session_lives;
 	uint32_t binds;
-	char *jid; /* full, of that session */
+	uint32_t tries; /* that failed, since it was online */
+	char *jid; /* full, of that session; a component's address, always the same */
 	char *resume_id;
 	struct sm sm;
 	struct sm anew;	    /* of a session that could not be resumed: to be sent in the next */
@@ -52,12 +54,21 @@ struct member {
 	uint32_t ghost_until;
 };
 
+/* A component's domain. */
+struct part {
+	struct client_component is;
+	char domain[256];
+	bool shared;
+};
+
 struct crowd {
 	const struct options *opts;
 	struct tcp *tcp;
 	struct judge *judge;
 	struct member *members;
 	uint32_t count;
+	uint32_t clients; /* the first of them; behind them components */
+	struct part *parts;
 	struct feuds *feuds;
 	struct mam *mam; /* while archives are read */
 	uint32_t run;	 /* names this run in every message */
@@ -65,6 +76,7 @@ struct crowd {
 	uint64_t start_us;
 	uint32_t last_sight; /* when something was last seen or acknowledged */
 	uint32_t last_trouble;
+	uint32_t cut_until; /* when what serves components was back, 0 = never away */
 	bool calm; /* no messages, no habits: before and after */
 	bool closing;
 };
@@ -79,8 +91,25 @@ uint32_t crowd_random(struct crowd *w, uint32_t below);
 /* The client that is, or commands for, this account. */
 struct member *crowd_member(const struct crowd *w, uint32_t account);
 
+/* Is cm-component dying, or was it a moment ago? */
+bool crowd_is_cut(const struct crowd *w);
+
 /* A line of what happens, with --verbose; adds the time and the client. */
 void crowd_tell(const struct member *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* part.c: the components' domains; how many seats they take. */
+uint32_t part_init(struct crowd *w);
+/* What the kernel may have of one connection: written on the one side, not read on the other. */
+uint64_t part_buffer(void);
+void part_clear(struct crowd *w);
+/* Seat number n of them; its habit. */
+void part_take(struct member *m, uint32_t n);
+/* Its connection could not be had. */
+void part_refused(struct member *m, const char *why);
+/* Its connection, that was ready, ended. */
+void part_broken(struct member *m, const char *why);
+/* How long it waits before it tries again. */
+uint32_t part_pause(struct member *m);
 
 /* member.c */
 void member_init(struct member *m, struct crowd *w, uint32_t seat);

@@ -34,9 +34,17 @@ PASSWORD = "ledger"
 SERVICES = ["cm-client-1", "cm-client-2", "router", "datastore"]
 PAIRS = [("cm-client-1", "router"), ("cm-client-2", "router"), ("router", "datastore"),
          ("cm-client-1", "datastore"), ("cm-client-1", "cm-client-2")]
+COMPONENT_SERVICES = ["cm-component-1", "cm-component-2"]
+COMPONENT_PAIRS = [("cm-component-1", "router"), ("router", "cm-component-2"),
+                   ("cm-component-1", "cm-client-1"), ("cm-component-2", "datastore"),
+                   ("cm-component-1", "cm-component-2")]
+# Before SIGUSR1, so that the ledger knows why components lose their connections.
+CUT, PLANNED = signal.SIGRTMIN, signal.SIGRTMIN + 1
 CONFIG = {"cm-client": "instances = 2;",
+          "cm-component": "instances = 2;",
           # Kills come faster than any crash loop: the delays that slow one down stay short.
           "supervisor": "restart_delay_max_ms = 400;"}
+SECRET = "the-ledger-has-no-secrets"
 
 
 def say(text):
@@ -50,12 +58,26 @@ class Roundhouse:
 
     def __init__(self, accounts, config=None):
         self.rh = Instance(config=config or CONFIG)
+        self.component_port = self.rh.component_port
         self.port, self.ca = self.rh.port, self.rh.ca
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda i: self.rh.add_user(f"ledger{i}@localhost", PASSWORD),
                           range(accounts)))
 
+    def add_components(self, args):
+        for kind, count, mode in (("part", args.components, "one"), ("bridge", args.bridges, "one"),
+                                  ("shared", args.shared, "shared")):
+            for i in range(count):
+                self.rh.run("xmpp", "component", "add", f"{kind}{i}", "--secret-file", "-",
+                            "--mode", mode, stdin=SECRET + "\n")
+
     def kill(self, name):
+        if name == "supervisor":
+            pid = self.rh.supervisor_pid()
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not alive(pid), "the supervisor's end")
+            return
+
         def running():
             pid = self.rh.pid(name)
             return pid and alive(pid)
@@ -66,6 +88,8 @@ class Roundhouse:
         self.rh.run("supervisor", "restart", name)
 
     def wait_ready(self):
+        if not alive(self.rh.supervisor_pid()):
+            self.rh.start()
         self.rh.wait_ready()
 
     def troubles(self):
@@ -214,6 +238,10 @@ class Ledger:
         command += ["--no-sm"] if args.no_sm else []
         command += ["--carbons", str(args.carbons), "--block", str(args.block)]
         command += ["--archive"] if args.archive else []
+        command += ["--components", str(args.components), "--bridges", str(args.bridges),
+                    "--shared", str(args.shared), "--secret", SECRET]
+        if args.components + args.bridges + args.shared:
+            command += ["--component-port", str(server.component_port)]
         command += ["--strict"] if args.server == "roundhouse" and not args.lenient else []
         command += args.ledger
         self.online = threading.Event()
@@ -271,14 +299,21 @@ class Killer:
         while kills < self.args.kills:
             kind = self.random.random()
             if kind < self.args.planned:
-                actions.append((self.service(), None))
+                name = self.service()
+                if name != "supervisor":  # nobody could restart it
+                    actions.append((name, None))
             elif kind < self.args.planned + self.args.pair and self.args.kills - kills > 1:
-                actions.append(self.random.choice(PAIRS))
+                actions.append(self.random.choice(self.args.pairs))
                 kills += 2
             else:
                 actions.append((self.service(),))
                 kills += 1
         return actions
+
+    def announce(self, names):
+        if any(name in COMPONENT_SERVICES for name in names if name):
+            self.ledger.signal(PLANNED if names[-1] is None else CUT)
+        self.ledger.signal(signal.SIGUSR1)
 
     def act(self, names):
         if names[-1] is None:
@@ -304,7 +339,7 @@ class Killer:
             # What died before always has the time in which two in quick succession are promised.
             if self.ledger.settling.wait(max(self.args.gap[0], due - time.monotonic())):
                 break
-            self.ledger.signal(signal.SIGUSR1)
+            self.announce(names)
             self.act(names)
             self.server.wait_ready()
             self.ledger.signal(signal.SIGUSR2)
@@ -328,6 +363,9 @@ def judge(result, killer, troubles, args):
                           (args.block, "blocked")):
         if wanted and not result[count]:
             wrong.append(f"nothing was {count}: that was not at work")
+    for wanted, row in ((args.components + args.shared, "part"), (args.bridges, "bridge")):
+        if wanted and not (result["to_" + row]["received"] and result["of_" + row]["received"]):
+            wrong.append(f"no messages to and from components ({row}): they were not at work")
     if not args.no_sm and args.sm and (not result["resumed"] or result["not_enabled"]):
         wrong.append("XEP-0198 was not at work: nothing was resumed or it was not offered")
     if result["all"]["acknowledged"] < args.seconds * args.rate / 4:
@@ -342,6 +380,8 @@ def drive(args):
     server = (Prosody if args.server == "prosody" else Roundhouse)(accounts)
     ledger = None
     try:
+        if args.components + args.bridges + args.shared:
+            server.add_components(args)
         ledger = Ledger(server, args)
         ledger.online.wait()
         killer = Killer(server, ledger, args)
@@ -366,6 +406,8 @@ def drive(args):
 
 ROWS = [("sm_sm", "XEP-0198 to XEP-0198"), ("sm_plain", "XEP-0198 to plain"),
         ("plain_sm", "plain to XEP-0198"), ("plain_plain", "plain to plain"),
+        ("to_bridge", "to XEP-0198 component"), ("of_bridge", "of XEP-0198 component"),
+        ("to_part", "to plain component"), ("of_part", "of plain component"),
         ("server", "pings to the server"), ("all", "all")]
 COLUMNS = ("sent", "acknowledged", "received", "bounced", "apart", "unknown", "lost")
 
@@ -399,12 +441,18 @@ def arguments(argv=None):
                    help="share of them that block others (XEP-0191)")
     p.add_argument("--archive", action="store_true",
                    help="the archives are read at the end (XEP-0313)")
+    p.add_argument("--components", type=int, default=0, metavar="N",
+                   help="components (XEP-0114), plain")
+    p.add_argument("--bridges", type=int, default=0, metavar="N", help="... with XEP-0198")
+    p.add_argument("--shared", type=int, default=0, metavar="N",
+                   help="... plain domains with two connections each")
     p.add_argument("--seed", type=int, default=int(time.time()) % 1000000)
     p.add_argument("--lenient", action="store_true",
                    help="refused resumes and connections are counted, but no breach")
     p.add_argument("--repeat", type=int, default=1, help="runs, each with the next seed")
-    p.add_argument("--victims", type=lambda text: text.split(","), default=SERVICES,
-                   help="who is killed, alone: comma-separated (" + ",".join(SERVICES) + ")")
+    p.add_argument("--victims", type=lambda text: text.split(","),
+                   help="who is killed, alone: comma-separated (" + ",".join(SERVICES) +
+                   "; with components also supervisor," + ",".join(COMPONENT_SERVICES) + ")")
     p.add_argument("--pair", type=float, default=0.15,
                    help="share of kills that take two services in quick succession")
     p.add_argument("--gap", type=float, nargs=2, default=(0.3, 1.0), metavar=("MIN", "MAX"),
@@ -416,7 +464,12 @@ def arguments(argv=None):
     p.add_argument("--keep", metavar="DIR", help="copy the logs there when something is wrong")
     p.add_argument("--logs", action="store_true", help="the ends of the logs when it is wrong")
     p.add_argument("ledger", nargs="*", help="options for the ledger itself, after --")
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    components = args.components + args.bridges + args.shared > 0
+    args.pairs = PAIRS + (COMPONENT_PAIRS if components else [])
+    if not args.victims:
+        args.victims = SERVICES + (COMPONENT_SERVICES + ["supervisor"] if components else [])
+    return args
 
 
 def main():

@@ -49,7 +49,7 @@ static void add(struct crowd *w, struct member *by, bool stays)
 	uint32_t against;
 
 	do
-		against = w->members[crowd_random(w, w->count)].account;
+		against = w->members[crowd_random(w, w->clients)].account;
 	while (against == by->account);
 	for (uint32_t i = 0; i < w->feuds->len; i++) {
 		if (w->feuds->at[i].by == by && w->feuds->at[i].against == against)
@@ -64,7 +64,7 @@ static void add(struct crowd *w, struct member *by, bool stays)
 void feud_init(struct crowd *w)
 {
 	w->feuds = xcalloc(1, sizeof *w->feuds + w->count * AGAINST * sizeof *w->feuds->at);
-	for (uint32_t i = 0; w->opts->block > 0 && i < w->count; i++) {
+	for (uint32_t i = 0; w->opts->block > 0 && i < w->clients; i++) {
 		struct member *m = &w->members[i];
 
 		if (!may_command(m) || crowd_random(w, 1000) >= w->opts->block * 1000)

@@ -24,6 +24,8 @@ struct judge *judge_new(judge_on_breach *on_breach, void *arg)
 	struct judge *j = xcalloc(1, sizeof *j);
 
 	map64_init(&j->order);
+	map64_init(&j->part_order);
+	map64_init(&j->link_order);
 	map64_init(&j->blocking);
 	for (int i = 0; i < 2; i++) {
 		map64_init(&j->copy_order[i]);
@@ -41,6 +43,8 @@ void judge_free(struct judge **jp)
 	if (!j)
 		return;
 	map64_clear(&j->order);
+	map64_clear(&j->part_order);
+	map64_clear(&j->link_order);
 	map64_clear(&j->blocking);
 	for (int i = 0; i < 2; i++) {
 		map64_clear(&j->copy_order[i]);
@@ -50,6 +54,7 @@ void judge_free(struct judge **jp)
 	free(j->entries.at);
 	free(j->sights.at);
 	free(j->troubles.at);
+	free(j->cuts.at);
 	free(j->newest.at);
 	free(j->archived.at);
 	free(j->blocks.at);
@@ -224,15 +229,17 @@ struct sight *judge_sight(struct judge *j, uint32_t number, uint32_t session, ui
 	return &j->sights.at[n];
 }
 
-/* Has another session of the same client seen it? */
+/* Has another session of the same client, or component, seen it? */
 static bool seen_before(const struct judge *j, const struct entry *e, uint32_t session)
 {
 	uint32_t seat = j->sessions.at[session].seat;
+	bool component = j->sessions.at[session].component;
 
 	for (uint32_t s = e->sight; s != JUDGE_NONE; s = j->sights.at[s].previous) {
 		const struct sight *other = &j->sights.at[s];
 
-		if (other->session != session && j->sessions.at[other->session].seat == seat)
+		if (other->session != session &&
+		    (component || j->sessions.at[other->session].seat == seat))
 			return true;
 	}
 	return false;
@@ -250,12 +257,17 @@ void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint64_t name,
 		judge_breach(j, COUNT_BLOCKED_SEEN, entry, session, now);
 	struct sight *s = judge_sight(j, entry, session, now);
 	bool first = s->times + s->copies == 0;
+	judge_component_had(j, entry);
+	if (first)
+		s->at = j->sessions.at[session].bytes += e->bytes;
 	if (s->name == 0)
 		s->name = name;
 	if (++s->times + s->copies > e->sendings)
 		judge_breach(j, s->copies ? COUNT_CARBON_TWICE : COUNT_TWICE, entry, session, now);
 	else if (!first)
 		judge_count(j, COUNT_AGAIN_ANEW, NULL);
+	else if (j->sessions.at[session].component)
+		judge_component_order(j, entry, session, !seen_before(j, e, session), now);
 	else if (seen_before(j, e, session))
 		judge_count(j, COUNT_AGAIN_SESSION, NULL);
 	else
@@ -293,10 +305,11 @@ static bool addressee_vanished(const struct judge *j, const struct entry *e)
 	return false;
 }
 
-/* Answers and pings are for one session only: with it they may go. */
+/* Answers and pings are for one session only: with it they may go. But a component's answers are
+ * for whoever serves its domain. */
 static bool is_for_session_only(const struct entry *e)
 {
-	return e->kind == JUDGE_ANSWER || e->kind == JUDGE_PING;
+	return (e->kind == JUDGE_ANSWER || e->kind == JUDGE_PING) && e->to_session != JUDGE_NONE;
 }
 
 bool judge_in_trouble(const struct judge *j, const struct entry *e)
@@ -314,7 +327,8 @@ bool judge_in_trouble(const struct judge *j, const struct entry *e)
  * (RFC 6121 8.5.3.2.3): with that one the error may go. */
 static bool bounced_to_nobody(const struct judge *j, const struct entry *e)
 {
-	return e->kind == JUDGE_IQ && j->sessions.at[e->to_session].ended != JUDGE_NONE &&
+	return e->kind == JUDGE_IQ && e->to_session != JUDGE_NONE &&
+	       j->sessions.at[e->to_session].ended != JUDGE_NONE &&
 	       j->sessions.at[e->session].ended != JUDGE_NONE;
 }
 
@@ -323,6 +337,18 @@ static bool blocked_away(const struct judge *j, const struct entry *e)
 {
 	return !judge_unblocked(j, e, 0) &&
 	       (e->kind == JUDGE_ANSWER || j->sessions.at[e->session].ended != JUDGE_NONE);
+}
+
+/* With whom it was for. */
+static bool goes_along(struct judge *j, uint32_t number)
+{
+	const struct entry *e = &j->entries.at[number];
+
+	if (judge_is_component(j, e->to) && e->to_session == JUDGE_NONE)
+		return judge_component_lost(j, number);
+	if (is_for_session_only(e))
+		return j->sessions.at[e->to_session].ended != JUDGE_NONE;
+	return bounced_to_nobody(j, e) || addressee_vanished(j, e);
 }
 
 /* True: the server had it, and it is not its fault that nobody saw it. */
@@ -335,6 +361,7 @@ static bool judge_unseen(struct judge *j, uint32_t number, struct row *row)
 	if (!(e->flags & ACKNOWLEDGED)) {
 		/* What a living stream has not acknowledged after the quiet time hangs. */
 		row->unknown++;
+		judge_component_untold(j, number);
 		if (lives && (from->resumable || e->kind == JUDGE_PING))
 			judge_breach(j, COUNT_STUCK, number, JUDGE_NONE, 0);
 		return false;
@@ -343,13 +370,12 @@ static bool judge_unseen(struct judge *j, uint32_t number, struct row *row)
 		row->apart++;
 		return false;
 	}
-	if (is_for_session_only(e) ? j->sessions.at[e->to_session].ended != JUDGE_NONE
-				   : bounced_to_nobody(j, e) || addressee_vanished(j, e)) {
+	if (goes_along(j, number)) {
 		row->apart++;
 		return true;
 	}
 	row->lost++;
-	if (!from->resumable && judge_in_trouble(j, e))
+	if (!from->resumable && !from->component && judge_in_trouble(j, e))
 		judge_count(j, COUNT_PLAIN_LOST, NULL);
 	else
 		judge_breach(j, COUNT_LOST, number, JUDGE_NONE, 0);
@@ -389,6 +415,10 @@ static struct row *row_of(const struct judge *j, const struct entry *e, struct v
 		return &out->rows[ROW_SERVER];
 	bool from_sm = j->sessions.at[e->session].resumable;
 	bool to_sm = j->sessions.at[j->newest.at[e->to]].resumable;
+	if (judge_is_component(j, e->to))
+		return &out->rows[to_sm ? ROW_TO_BRIDGE : ROW_TO_PART];
+	if (j->sessions.at[e->session].component)
+		return &out->rows[from_sm ? ROW_OF_BRIDGE : ROW_OF_PART];
 	return &out->rows[from_sm ? (to_sm ? ROW_SM_SM : ROW_SM_PLAIN)
 				  : (to_sm ? ROW_PLAIN_SM : ROW_PLAIN_PLAIN)];
 }
@@ -416,13 +446,16 @@ static void judge_entry(struct judge *j, uint32_t number, struct verdict *out)
 	if (accepted && !e->bounces && judge_is_message(e))
 		judge_copy_end(j, number);
 	judge_archive_end(j, number, accepted, seen != NULL);
+	judge_component_end(j, number);
 }
 
 void judge_end(struct judge *j, struct verdict *out)
 {
 	*out = (struct verdict){0};
-	for (uint32_t i = 0; i < j->entries.len; i++)
+	for (uint32_t i = 0; i < j->entries.len; i++) {
+		judge_component_told(j, i);
 		judge_entry(j, i, out);
+	}
 	for (size_t i = 0; i < COUNTS; i++)
 		out->counts[i] = j->counts[i];
 }

@@ -4,7 +4,8 @@
  *
  * Pure: no socket, no clock; times are milliseconds since the start. A *party* is an account, a
  * *seat* is one client program, a *session* is what one seat has between two binds; a session with
- * XEP-0198 outlives its connections. README.md says which rules it judges by.
+ * XEP-0198 outlives its connections. A component is a party, too, and each of its connections a
+ * seat. README.md says which rules it judges by.
  */
 #ifndef LEDGER_JUDGE_H
 #define LEDGER_JUDGE_H
@@ -41,8 +42,19 @@ enum count {
 	COUNTS
 };
 
-/* Rows of the table: who sent to whom. */
-enum { ROW_SM_SM, ROW_SM_PLAIN, ROW_PLAIN_SM, ROW_PLAIN_PLAIN, ROW_SERVER, ROWS };
+/* Rows of the table: who sent to whom. A bridge is a component with XEP-0198, a part one without. */
+enum {
+	ROW_SM_SM,
+	ROW_SM_PLAIN,
+	ROW_PLAIN_SM,
+	ROW_PLAIN_PLAIN,
+	ROW_TO_BRIDGE,
+	ROW_OF_BRIDGE,
+	ROW_TO_PART,
+	ROW_OF_PART,
+	ROW_SERVER,
+	ROWS
+};
 
 struct row {
 	uint64_t sent;
@@ -102,6 +114,15 @@ void judge_archive_read(struct judge *j, uint32_t party);
 
 /* Something of the server was dying or starting between the two. */
 void judge_trouble(struct judge *j, uint32_t from, uint32_t until);
+
+/* The session is a component's, of which there may be several connections (shared). To it
+ * everything is sent as to a bare JID, answers too. */
+void judge_component(struct judge *j, uint32_t session, bool shared);
+/* The size of a stanza; how much of one connection may be in the kernel; what serves components was
+ * killed between the two: what was in there may be lost or come again. */
+void judge_weigh(struct judge *j, uint32_t entry, size_t bytes);
+void judge_buffer(struct judge *j, uint64_t bytes);
+void judge_cut(struct judge *j, uint32_t from, uint32_t until);
 
 /* Counts what is not seen in entries. text: for the breach line, may be NULL. */
 void judge_count(struct judge *j, enum count count, const char *text);

@@ -32,6 +32,7 @@ void judge_archive_see(struct judge *j, uint32_t entry, uint32_t party, uint64_t
 	struct entry *e = &j->entries.at[entry];
 
 	judge_count(j, COUNT_ARCHIVED, NULL);
+	judge_component_had(j, entry);
 	if (!judge_is_message(e) || (party != e->to && party != j->sessions.at[e->session].party)) {
 		judge_breach(j, COUNT_ARCHIVE_ASTRAY, entry, JUDGE_NONE, now);
 		return;

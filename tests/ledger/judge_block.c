@@ -78,6 +78,7 @@ void judge_bounce(struct judge *j, uint32_t entry, enum judge_error error, uint3
 	struct entry *e = &j->entries.at[entry];
 
 	e->error = (uint8_t)error;
+	judge_component_had(j, entry);
 	if (++e->bounces > e->sendings)
 		judge_breach(j, COUNT_BOUNCED_TWICE, entry, JUDGE_NONE, now);
 	if (!is_right(j, e, error, now))

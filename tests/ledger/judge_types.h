@@ -16,7 +16,13 @@ struct session {
 	uint32_t ended;	   /* JUDGE_NONE: lives */
 	uint32_t previous; /* of the same party */
 	uint32_t carbons;  /* since when it wants copies, JUDGE_NONE: it does not */
+	uint32_t had;	   /* of what it sent the server had all before this entry */
+	uint64_t bytes;	   /* that came */
+	uint64_t gone;	   /* unconfirmed ones: to it, */
+	uint64_t unsent;   /* ... from it */
 	bool resumable;
+	bool component;
+	bool shared; /* with other connections of its domain */
 };
 
 struct entry {
@@ -27,6 +33,7 @@ struct entry {
 	uint32_t told;	   /* when acknowledged */
 	uint32_t sight;	   /* newest, JUDGE_NONE: none */
 	uint32_t archived; /* newest, JUDGE_NONE: none */
+	uint32_t bytes;
 	uint16_t sendings;
 	uint16_t bounces;
 	uint8_t kind;
@@ -42,6 +49,7 @@ struct sight {
 	uint32_t first;	   /* when */
 	uint32_t previous; /* of the same entry */
 	uint64_t name;	   /* its <stanza-id/>, 0: none */
+	uint64_t at;	   /* the session's bytes, it included */
 };
 
 /* An entry in the archive of one party. */
@@ -78,6 +86,7 @@ struct judge {
 	ARRAY(struct sight) sights;
 	ARRAY(struct archived) archived;
 	ARRAY(struct interval) troubles;
+	ARRAY(struct interval) cuts; /* cm-component was killed */
 	ARRAY(struct block_step) blocks;
 	ARRAY(uint32_t) newest; /* by party: its last session */
 	ARRAY(bool) read;	/* by party: its archive */
@@ -86,6 +95,9 @@ struct judge {
 	struct map64 copy_order[2]; /* by direction; sent: no address */
 	struct map64 kept_order[2]; /* of archives: the sender's, the receiver's */
 	struct map64 blocking;	    /* by both parties: their newest step + 1 */
+	struct map64 part_order;    /* by sender's session and component: last one + 1 */
+	struct map64 link_order;    /* by sender's session and component's connection */
+	uint64_t buffer;	    /* bytes that the kernel may have of one connection */
 	uint64_t counts[COUNTS];
 	judge_on_breach *on_breach;
 	void *arg;
@@ -114,6 +126,17 @@ void judge_copy_end(struct judge *j, uint32_t number);
 
 /* judge_archive.c: at the end; accepted: acknowledged and not lost, received: by its addressee. */
 void judge_archive_end(struct judge *j, uint32_t number, bool accepted, bool received);
+
+/* judge_component.c. The server had this one; it had it if it had a later one; it was not told; it
+ * was lost: true, it is unconfirmed; at the end: it came again. */
+void judge_component_had(struct judge *j, uint32_t number);
+void judge_component_told(struct judge *j, uint32_t number);
+void judge_component_untold(struct judge *j, uint32_t number);
+bool judge_component_lost(struct judge *j, uint32_t number);
+void judge_component_end(struct judge *j, uint32_t number);
+void judge_component_order(struct judge *j, uint32_t number, uint32_t session, bool first,
+			   uint32_t now);
+bool judge_is_component(const struct judge *j, uint32_t party);
 
 /* judge_block.c: was e blocked all the time from its sending until then, by its addressee (IN) or
  * by its sender (OUT)? Was it never, from ms before its sending? */

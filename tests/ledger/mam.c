@@ -81,7 +81,7 @@ void mam_read(struct crowd *w, uint32_t ms, void (*turn)(struct crowd *w))
 
 	w->mam = xcalloc(1, sizeof *w->mam + accounts * sizeof *w->mam->at);
 	w->mam->len = accounts;
-	for (uint32_t i = 0; i < w->count; i++) {
+	for (uint32_t i = 0; i < w->clients; i++) {
 		struct reading *r = &w->mam->at[w->members[i].account];
 
 		r->session = JUDGE_NONE;

@@ -96,9 +96,13 @@ static void on_ready(void *arg, struct client *c)
 		member_ready(m);
 		return;
 	}
-	free(m->jid);
-	m->jid = xstrdup(client_jid(c));
+	if (!m->part) {
+		free(m->jid);
+		m->jid = xstrdup(client_jid(c));
+	}
 	m->session = judge_session_begin(w->judge, m->account, m->seat, m->wants_sm, crowd_ms(w));
+	if (m->part)
+		judge_component(w->judge, m->session, m->part->shared);
 	m->session_lives = true;
 	crowd_tell(m, "bound %s, session %u", m->jid, m->session);
 	if (m->wants_sm)
@@ -115,10 +119,12 @@ void member_ready(struct member *m)
 	m->ask_after = within(m, 1, 8);
 	m->ask_at = crowd_ms(m->crowd) + 1000;
 	next_habit(m);
+	m->tries = 0;
 	if (bound) {
 		if (m->wants_carbons)
 			talk_carbons(m);
-		talk_presence(m);
+		if (!m->part)
+			talk_presence(m);
 		talk_anew(m);
 	}
 }
@@ -178,8 +184,15 @@ static void on_closed(void *arg, struct client *c, const char *why)
 		judge_count(w->judge, COUNT_REFUSED, why);
 	judge_count(w->judge, m->ready ? COUNT_BROKEN : COUNT_LOGIN_FAILED, NULL);
 	note_trouble(w);
+	if (m->part && m->ready)
+		part_broken(m, why);
+	else if (m->part)
+		part_refused(m, why);
 	client_free(&m->client);
-	connect_in(m, m->ready ? within(m, 0, 500) : within(m, 100, 600));
+	if (m->part)
+		connect_in(m, part_pause(m));
+	else
+		connect_in(m, m->ready ? within(m, 0, 500) : within(m, 100, 600));
 	disconnected(m);
 }
 
@@ -192,7 +205,10 @@ static void connect_now(struct member *m)
 {
 	struct crowd *w = m->crowd;
 	char resource[32];
-	struct client_wish wish = {.resource = resource, .resume = m->resume_id, .h = m->sm.got};
+	struct client_wish wish = {.resource = resource,
+				   .resume = m->resume_id,
+				   .h = m->sm.got,
+				   .component = m->part ? &m->part->is : NULL};
 
 	m->connect_at = 0;
 	if (w->closing)
@@ -223,13 +239,11 @@ static void toggle_reading(struct member *m)
 
 static void follow_habit(struct member *m)
 {
-	bool plain = m->seat >= m->crowd->opts->sm;
-
 	if (m->habit == SLOW) {
 		toggle_reading(m);
 	} else if (m->habit == DROPPER || m->habit == CRASHER) {
 		judge_count(m->crowd->judge, COUNT_DROPS, NULL);
-		member_drop(m, plain || m->habit == CRASHER, within(m, 0, 4000));
+		member_drop(m, !m->wants_sm || m->habit == CRASHER, within(m, 0, 4000));
 	} else {
 		next_habit(m);
 	}
@@ -294,14 +308,18 @@ void member_init(struct member *m, struct crowd *w, uint32_t seat)
 	const struct options *o = w->opts;
 
 	*m = (struct member){.crowd = w, .seat = seat, .session = JUDGE_NONE};
+	sm_init(&m->sm);
+	sm_init(&m->anew);
+	connect_in(m, crowd_random(w, 20 * w->count / 4));
+	if (seat >= w->clients) {
+		part_take(m, seat - w->clients);
+		return;
+	}
 	m->account = seat < o->twins * 2 ? seat / 2 : seat - o->twins;
 	m->wants_sm = seat < o->sm && !o->no_sm;
 	/* Dealt out like the habits, so that the same seed has the same ones with and without. */
 	m->wants_carbons = m->wants_sm && seat * 7927ull % 1000 < o->carbons * 1000;
 	m->habit = habit_of(o, seat);
-	sm_init(&m->sm);
-	sm_init(&m->anew);
-	connect_in(m, crowd_random(w, 20 * w->count / 4));
 }
 
 void member_clear(struct member *m)

@@ -29,6 +29,12 @@ static const char help[] =
 	"  --droppers N           ... that drop TCP, stay away up to 4 s, resume (--sm / 3)\n"
 	"  --crashers N           ... that come back without their old session (--sm / 20)\n"
 	"  --vanishers N          of --plain: that drop TCP and log in again (--plain / 5)\n"
+	"  --components N         XEP-0114: part0.DOMAIN, part1.DOMAIN, ... (0)\n"
+	"  --bridges N            ... with XEP-0198: bridge0.DOMAIN, ... (0)\n"
+	"  --shared N             ... with two connections each: shared0.DOMAIN, ... (0)\n"
+	"  --component-port N     where they connect, in clear (5223)\n"
+	"  --secret S             of all of them (ledger)\n"
+	"  --component-share S    of the messages: to or from one (0.3)\n"
 	"  --carbons SHARE        of --sm: that want copies of what their account sends and gets "
 	"(0)\n"
 	"  --block SHARE          of --sm: that block three others each (0)\n"
@@ -47,7 +53,8 @@ static const char help[] =
 	"  --strict               a refused resume or connection is a breach, too\n"
 	"  --json                 one JSON object instead of the table\n"
 	"  --verbose              what happens to each client, on stderr\n"
-	"Signals: SIGUSR1 something is being killed, SIGUSR2 it is back (for plain clients).\n";
+	"Signals: SIGUSR1 something is being killed, SIGUSR2 it is back (for plain clients);\n"
+	"before SIGUSR1: SIGRTMIN it is what serves components, SIGRTMIN+1 that is restarted.\n";
 
 struct spec {
 	const char *name;
@@ -64,6 +71,11 @@ static const struct spec specs[] = {
 	{"user", TEXT, AT(server.user), 0, 0},
 	{"password", TEXT, AT(server.password), 0, 0},
 	{"ca", TEXT, AT(server.ca), 0, 0},
+	{"secret", TEXT, AT(secret), 0, 0},
+	{"components", NUMBER, AT(components), 0, 1000},
+	{"bridges", NUMBER, AT(bridges), 0, 1000},
+	{"shared", NUMBER, AT(shared), 0, 1000},
+	{"component-share", SHARE, AT(component_share), 0, 0},
 	{"sm", NUMBER, AT(sm), 0, 20000},
 	{"plain", NUMBER, AT(plain), 0, 20000},
 	{"twins", NUMBER, AT(twins), 0, 10000},
@@ -89,7 +101,7 @@ static const struct spec specs[] = {
 	{"verbose", FLAG, AT(verbose), 0, 0},
 };
 
-enum { SPECS = sizeof specs / sizeof *specs, OPT_PORT = SPECS, OPT_TLS, OPT_HELP, OPTS };
+enum { SPECS = sizeof specs / sizeof *specs, OPT_PORT = SPECS, OPT_COMPONENT_PORT, OPT_TLS, OPT_HELP, OPTS };
 
 static bool number(uint32_t *out, const char *name, const char *text, uint32_t min, uint32_t max)
 {
@@ -149,12 +161,12 @@ static bool take_tls(struct options *o, const char *text)
 	return false;
 }
 
-static bool take_port(struct options *o, const char *text)
+static bool take_port(uint16_t *out, const char *name, const char *text)
 {
 	uint32_t port = 0;
-	bool ok = number(&port, "port", text, 1, 65535);
+	bool ok = number(&port, name, text, 1, 65535);
 
-	o->server.port = (uint16_t)port;
+	*out = (uint16_t)port;
 	return ok;
 }
 
@@ -202,6 +214,9 @@ static void set_defaults(struct options *o)
 			      .droppers = NOBODY,
 			      .crashers = NOBODY,
 			      .vanishers = NOBODY,
+			      .component_port = 5223,
+			      .secret = "ledger",
+			      .component_share = 0.3,
 			      .rate = 400,
 			      .window = 100,
 			      .padding = 300,
@@ -222,6 +237,8 @@ bool options_parse(struct options *o, int argc, char **argv)
 					  specs[i].type == FLAG ? no_argument : required_argument,
 					  NULL, 256 + i};
 	list[OPT_PORT] = (struct option){"port", required_argument, NULL, 256 + OPT_PORT};
+	list[OPT_COMPONENT_PORT] = (struct option){"component-port", required_argument, NULL,
+						   256 + OPT_COMPONENT_PORT};
 	list[OPT_TLS] = (struct option){"tls", required_argument, NULL, 256 + OPT_TLS};
 	list[OPT_HELP] = (struct option){"help", no_argument, NULL, 256 + OPT_HELP};
 	set_defaults(o);
@@ -229,7 +246,9 @@ bool options_parse(struct options *o, int argc, char **argv)
 		if (c >= 256 && c < 256 + SPECS)
 			ok = take(o, &specs[c - 256], optarg);
 		else if (c == 256 + OPT_PORT)
-			ok = take_port(o, optarg);
+			ok = take_port(&o->server.port, "port", optarg);
+		else if (c == 256 + OPT_COMPONENT_PORT)
+			ok = take_port(&o->component_port, "component-port", optarg);
 		else if (c == 256 + OPT_TLS)
 			ok = take_tls(o, optarg);
 		else

@@ -19,6 +19,12 @@ struct options {
 	uint32_t droppers;  /* ... that drop their connection and resume */
 	uint32_t crashers;  /* ... that forget their session and bind anew */
 	uint32_t vanishers; /* plain clients that drop their connection */
+	uint32_t components; /* plain ones: the domains part0.DOMAIN, ... */
+	uint32_t bridges;    /* ... with XEP-0198: bridge0.DOMAIN, ... */
+	uint32_t shared;     /* ... plain, with two connections: shared0.DOMAIN, ... */
+	uint16_t component_port;
+	const char *secret; /* of all of them */
+	double component_share; /* of the messages: to or from one */
 	double carbons;	    /* share of --sm that wants copies */
 	double block;	    /* share of --sm that blocks others */
 	uint32_t rate;	    /* messages a second, all together */

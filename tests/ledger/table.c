@@ -11,6 +11,10 @@ static const struct {
 	[ROW_SM_PLAIN] = {"sm_plain", "XEP-0198 to plain"},
 	[ROW_PLAIN_SM] = {"plain_sm", "plain to XEP-0198"},
 	[ROW_PLAIN_PLAIN] = {"plain_plain", "plain to plain"},
+	[ROW_TO_BRIDGE] = {"to_bridge", "to XEP-0198 component"},
+	[ROW_OF_BRIDGE] = {"of_bridge", "of XEP-0198 component"},
+	[ROW_TO_PART] = {"to_part", "to plain component"},
+	[ROW_OF_PART] = {"of_part", "of plain component"},
 	[ROW_SERVER] = {"server", "pings to the server"},
 };
 

@@ -62,6 +62,13 @@ static void put_and_ask(struct member *m, uint32_t entry, struct slice text)
 		talk_ask(m);
 }
 
+/* What a component says needs it. */
+static void add_from(struct str *out, const struct member *m)
+{
+	if (m->part)
+		str_addf(out, " from='%s'", m->jid);
+}
+
 static uint32_t padding(struct crowd *w)
 {
 	uint32_t n = crowd_random(w, w->opts->padding + 1);
@@ -78,14 +85,16 @@ static void compose(struct str *out, const struct member *m, enum judge_kind kin
 	str_adds(out, kind == JUDGE_BARE || kind == JUDGE_FULL ? "<message type='chat' id='"
 							       : "<iq type='get' id='");
 	token_add_id(out, w->run, number);
+	str_addc(out, '\'');
+	add_from(out, m);
 	if (kind == JUDGE_PING) {
-		str_addf(out, "' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>", s->domain);
+		str_addf(out, " to='%s'><ping xmlns='urn:xmpp:ping'/></iq>", s->domain);
 		return;
 	}
-	if (kind == JUDGE_BARE)
-		str_addf(out, "' to='%s%u@%s'>", s->user, to->account, s->domain);
+	if (kind == JUDGE_BARE && !to->part)
+		str_addf(out, " to='%s%u@%s'>", s->user, to->account, s->domain);
 	else
-		str_addf(out, "' to='%s'>", to->jid);
+		str_addf(out, " to='%s'>", to->jid);
 	str_adds(out, kind == JUDGE_IQ ? "<q xmlns='" NS_LEDGER "'>" : "<body>");
 	token_add(out, w->run, m->seat, number, padding(w));
 	str_adds(out, kind == JUDGE_IQ ? "</q></iq>" : "</body></message>");
@@ -94,11 +103,13 @@ static void compose(struct str *out, const struct member *m, enum judge_kind kin
 void talk_say(struct member *m, enum judge_kind kind, const struct member *to)
 {
 	struct crowd *w = m->crowd;
-	uint32_t session = kind == JUDGE_BARE ? JUDGE_NONE : to->session;
+	bool bare = kind == JUDGE_BARE || (to->part && kind != JUDGE_PING);
+	uint32_t session = bare ? JUDGE_NONE : to->session;
 	uint32_t number = judge_send(w->judge, kind, m->session, to->account, session, crowd_ms(w));
 	struct str text = STR_INIT;
 
 	compose(&text, m, kind, number, to);
+	judge_weigh(w->judge, number, text.len);
 	if (kind == JUDGE_PING)
 		put(m, number, str_slice(&text));
 	else
@@ -385,12 +396,15 @@ static void answer(struct member *m, struct slice request, uint32_t number)
 	const struct member *to = &w->members[judge_seat_of(w->judge, session)];
 	struct str text = STR_INIT;
 
-	uint32_t mine =
-		judge_send(w->judge, JUDGE_ANSWER, m->session, to->account, session, crowd_ms(w));
-	str_addf(&text, "<iq type='result' id='%.*s' to='%.*s'><q xmlns='" NS_LEDGER "'>",
+	uint32_t mine = judge_send(w->judge, JUDGE_ANSWER, m->session, to->account,
+				   to->part ? JUDGE_NONE : session, crowd_ms(w));
+	str_addf(&text, "<iq type='result' id='%.*s' to='%.*s'",
 		 SLICE_ARG(scan_attribute(request, "id")), SLICE_ARG(from));
+	add_from(&text, m);
+	str_adds(&text, "><q xmlns='" NS_LEDGER "'>");
 	token_add(&text, w->run, m->seat, mine, padding(w));
 	str_adds(&text, "</q></iq>");
+	judge_weigh(w->judge, mine, text.len);
 	put_and_ask(m, mine, str_slice(&text));
 	str_clear(&text);
 }
@@ -412,6 +426,7 @@ static void take_get(struct member *m, struct slice stanza)
 	str_addf(&text, "<iq type='error' id='%.*s'", SLICE_ARG(id));
 	if (from.len)
 		str_addf(&text, " to='%.*s'", SLICE_ARG(from));
+	add_from(&text, m);
 	str_adds(&text, "><error type='cancel'><service-unavailable "
 			"xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
 	put(m, JUDGE_NONE, str_slice(&text));

@@ -64,7 +64,7 @@ class Instance:
         self.bin = os.path.join(self.base, "bin")
         self.dir = os.path.join(self.base, "inst")
         os.mkdir(self.bin)
-        for name in ("router", "datastore", "cm-client"):
+        for name in ("router", "datastore", "cm-client", "cm-component", "callbridge"):
             shutil.copy(os.path.join(BIN, "dummy"), os.path.join(self.bin, name))
         shutil.copy(os.path.join(BIN, "supervisor"), self.bin)
         with open(os.path.join(self.bin, "pki"), "w", encoding="ascii") as f:
@@ -78,6 +78,7 @@ class Instance:
         self.ok("init", "--listen", "127.0.0.1:0", "--domain", "example.org")
         os.mkdir(os.path.join(self.dir, "do"))
         os.chmod(os.path.join(self.dir, "do"), 0o777)
+        self.configure(cm_component__instances=0)
         self.configure(**conf)
 
     def argv(self, *args):
@@ -111,7 +112,7 @@ class Instance:
         """Sets keys like cm_client__instances=2 in the written example."""
         text = self.read("conf/roundhouse.conf")
         for name, value in keys.items():
-            section, _, key = name.replace("cm_client", "cm-client").rpartition("__")
+            section, _, key = name.replace("cm_", "cm-").rpartition("__")
             start = text.index(f"\n{section} = {{") if section else 0
             head, tail = text[:start], text[start:]
             tail, n = re.subn(rf"(?m)^(\s*)(?:# )?{key} = .*;$", rf"\1{key} = {value};", tail,
@@ -372,8 +373,87 @@ def reload_is_for_all_or_for_none(i):
     time.sleep(0.1)
     i.wait_ready("router")
     check(i.service("router")["generation"] == 2, "what restarts uses what was accepted")
-    i.configure(domains='[ "two.example" ]', cm_client__listen='[ "127.0.0.1:1" ]')
-    check("cm-client.listen has changed" in i.fails(1, "reload"), "needs a restart")
+    i.configure(domains='[ "two.example" ]', users__router='"somebody"')
+    check("users.router has changed" in i.fails(1, "reload"), "needs a restart")
+
+
+def served(where):
+    """Who answers at host:port; None: nobody."""
+    host, port = where.rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), timeout=10 * SLOW) as s:
+            return s.makefile().readline().split()
+    except OSError:
+        return None
+
+
+@case
+def reload_opens_and_closes_listeners_of_all_instances(i):
+    i.configure(cm_client__instances=2)
+    i.ok("start")
+    first = i.status()["listeners"][0]
+    port = first.rsplit(":", 1)[1]
+    second = f"127.0.0.2:{port}"
+    i.configure(cm_client__listen=f'[ "127.0.0.1:0", "{second}" ]')
+    i.ok("reload")
+    pids = {s["pid"] for s in i.status()["services"]}
+    check(served(first) and served(second), "both are served")
+    i.configure(cm_client__listen=f'[ "{second}" ]')
+    i.ok("reload")
+    check(served(second) and not served(first), "only the second is")
+    check(i.status()["listeners"] == [second], i.status())
+    # One that cannot be opened: none of the others is, and what there was stays.
+    third = f"127.0.0.3:{port}"
+    with socket.socket() as s:
+        s.bind(("127.0.0.4", int(port)))
+        s.listen()
+        i.configure(cm_client__listen=f'[ "{third}", "127.0.0.4:{port}" ]')
+        out = i.fails(1, "reload")
+    check("nothing has changed" in out and f"cannot listen on 127.0.0.4:{port}" in out, out)
+    check(served(second) and not served(third), "as before")
+    check({s["pid"] for s in i.status()["services"]} == pids, "no restart")
+    # A service that restarts, and a supervisor, have what is in force.
+    i.configure(cm_client__listen=f'[ "{third}" ]')
+    i.ok("reload")
+    i.kill_supervisor()
+    i.ok("start")
+    check(i.status()["listeners"] == [third], i.status())
+    os.kill(i.service("cm-client-1")["pid"], signal.SIGKILL)
+    check(served(third) and not served(second), "the third is served")
+
+
+@case
+def disabled_no_port_is_open_and_enabled_they_are(i):
+    i.ok("start")
+    where = i.status()["listeners"][0]
+    i.configure(xmpp__enabled="false", cm_client__listen=f'[ "{where}" ]')
+    i.ok("reload")
+    check(not served(where) and i.status()["listeners"] == [], "closed")
+    check(not i.status()["enabled"] and "XMPP is disabled" in i.ok("status"), "told")
+    i.ok("stop")
+    check("XMPP is disabled" in i.ok("start"), "start tells it too")
+    check(not served(where), "stays closed")
+    i.configure(xmpp__enabled="true")
+    i.ok("reload")
+    check(served(where) and i.status()["enabled"], "open again")
+
+
+@case
+def a_service_that_missed_a_reload_gets_it_when_it_registers(i):
+    i.ok("start")
+    pid = i.service("cm-client-1")["pid"]
+    i.kill_supervisor()
+    # As if the supervisor had died between accepting a configuration and telling the services.
+    text = i.read("run/accepted.conf")
+    generation = int(re.match(r"# generation (\d+)", text).group(1)) + 1
+    text = re.sub(r"# generation \d+", f"# generation {generation}", text, count=1)
+    i.write("run/accepted.conf", text.replace('domains = [ "example.org" ]',
+                                              'domains = [ "missed.example" ]'))
+    i.ok("start")
+    i.wait_log("cm-client", r"dummy_reloaded from=example.org to=missed.example")
+    wait_for(5, "all to be in force",
+             lambda: all(s["generation"] == generation for s in i.status()["services"]))
+    check(i.service("cm-client-1")["pid"] == pid and i.connect()[0] == "cm-client-1", "serves on")
 
 
 @case
@@ -610,6 +690,7 @@ def rights_are_dropped_and_folders_closed(i):
 
 AS_USER = [start_status_stop, a_new_supervisor_adopts_everything_and_no_line_is_lost,
            a_port_in_use_names_port_and_holder, reload_is_for_all_or_for_none,
+           reload_opens_and_closes_listeners_of_all_instances,
            rights_are_dropped_and_folders_closed, an_orphan_that_does_not_register_is_ended]
 
 

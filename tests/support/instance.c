@@ -119,12 +119,14 @@ int instance_add_user(struct instance *i, const char *jid, const char *password)
 static int init(struct instance *i)
 {
 	char *listen = xasprintf("127.0.0.1:%u", i->port);
-	int rc = instance_run(
-		i, "supervisor",
-		(const char *const[]){"init", "--domain", "localhost", "--listen", listen, NULL},
-		NULL);
+	char *components = xasprintf("127.0.0.1:%u", free_port());
+	int rc = instance_run(i, "supervisor",
+			      (const char *const[]){"init", "--domain", "localhost", "--listen",
+						    listen, "--components", components, NULL},
+			      NULL);
 
 	free(listen);
+	free(components);
 	return rc;
 }
 

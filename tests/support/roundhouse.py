@@ -78,7 +78,9 @@ class Instance:
         self.dir = os.path.join(tempfile.mkdtemp(prefix="i", dir=os.environ.get("TMPDIR")), "rh")
         os.chmod(os.path.dirname(self.dir), 0o755)  # services that drop their rights pass through
         _instances.append(self)
-        self.run("supervisor", "init", "--domain", domain, "--listen", f"127.0.0.1:{self.port}")
+        self.component_port = free_port()
+        self.run("supervisor", "init", "--domain", domain, "--listen", f"127.0.0.1:{self.port}",
+                 "--components", f"127.0.0.1:{self.component_port}")
         if config:
             self.configure(config)
         if start:

@@ -14,12 +14,12 @@
 #include "base/xmem.h"
 #include "net/loop.h"
 #include "proc/proc.h"
+#include "proc/proc_listen.h"
 
 struct dummy {
 	struct proc *proc;
 	struct loop_timer *poll;
-	struct loop_fd *accepts[8];
-	size_t naccepts;
+	struct proc_listen *listeners;
 	bool stubborn;
 	unsigned int counting;
 };
@@ -115,17 +115,13 @@ static void on_poll(void *arg)
 	free(path);
 }
 
-static void on_accept(void *arg, int events)
+static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer)
 {
 	struct dummy *d = arg;
-	int fd;
 
-	(void)events;
-	for (size_t i = 0; proc_listener(d->proc, i, NULL) >= 0; i++)
-		while ((fd = accept(proc_listener(d->proc, i, NULL), NULL, NULL)) >= 0) {
-			dprintf(fd, "%s %d\n", proc_instance(d->proc), (int)getpid());
-			close(fd);
-		}
+	(void)peer;
+	dprintf(fd, "%s %d\n", proc_instance(d->proc), (int)getpid());
+	close(fd);
 }
 
 static enum err dummy_init(struct proc *p, void **state)
@@ -133,8 +129,6 @@ static enum err dummy_init(struct proc *p, void **state)
 	struct dummy *d = xcalloc(1, sizeof(*d));
 	char *fail = xasprintf("do/%s.fail", proc_instance(p));
 	bool failing = access(fail, F_OK) == 0;
-	const char *addr;
-	int fd;
 
 	free(fail);
 	*state = d;
@@ -144,10 +138,8 @@ static enum err dummy_init(struct proc *p, void **state)
 		free(d);
 		return ERR_IO;
 	}
-	while (d->naccepts < 8 && (fd = proc_listener(p, d->naccepts, &addr)) >= 0) {
-		log_info("-", "event=listening addr=%s", addr);
-		d->accepts[d->naccepts++] = loop_fd_new(proc_loop(p), fd, LOOP_READ, on_accept, d);
-	}
+	d->listeners = proc_listen_new(p, on_accept, d);
+	proc_listen_update(d->listeners);
 	log_info("-", "event=dummy uid=%d gid=%d key=%d token=%d", (int)getuid(), (int)getgid(),
 		 proc_file(p, "tls.key") >= 0, (int)strlen(proc_token(p)));
 	d->poll = loop_timer_new(proc_loop(p), on_poll, d);
@@ -161,8 +153,7 @@ static void dummy_deinit(void *state)
 	struct dummy *d = state;
 
 	loop_timer_free(&d->poll);
-	for (size_t i = 0; i < d->naccepts; i++)
-		loop_fd_free(&d->accepts[i]);
+	proc_listen_free(&d->listeners);
 	free(d);
 }
 
@@ -179,6 +170,7 @@ static void dummy_on_reload(void *state, const struct config *old)
 	struct dummy *d = state;
 	char head[32] = "";
 
+	proc_listen_update(d->listeners);
 	if (proc_file(d->proc, "tls.key") >= 0 &&
 	    pread(proc_file(d->proc, "tls.key"), head, sizeof(head) - 1, 0) >= 0)
 		head[strcspn(head, "\n")] = '\0';

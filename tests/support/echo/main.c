@@ -3,6 +3,7 @@
  *   source.*  sends numbered messages to sink.test, from what its journal says is settled
  *   sink.*    takes them in order and counts in its journal what came twice or out of order
  *   echo.*    sends every stanza back to where it came from
+ *   script*   does what stdin says (script.h)
  * The journal is a small mapped file (ECHO_JOURNAL): it survives kill -9 as a datastore would.
  */
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include "ipc/hold.h"
 #include "ipc/stanza_kinds.h"
 #include "proc/proc.h"
+#include "tests/support/echo/script.h"
 
 #define SHARE (256 * 1024)
 
@@ -30,6 +32,7 @@ struct journal {
 
 struct echo {
 	struct proc *proc;
+	struct script *script; /* then nothing else */
 	struct bus *bus;
 	struct hold *hold;
 	struct hold_session *session;
@@ -172,6 +175,12 @@ static enum err echo_init(struct proc *p, void **state)
 	const char *count = getenv("ECHO_COUNT");
 
 	e->proc = p;
+	*state = e;
+	if (strncmp(proc_instance(p), "script", 6) == 0) {
+		e->script = script_new(p);
+		proc_ready(p, true);
+		return ERR_OK;
+	}
 	e->mode = proc_instance(p)[0] == 'e' ? 'e' : proc_instance(p)[1] == 'o' ? 's' : 'k';
 	e->journal = journal_open();
 	e->count = count ? strtoull(count, NULL, 10) : 0;
@@ -181,7 +190,6 @@ static enum err echo_init(struct proc *p, void **state)
 	e->bus = bus_open(proc_loop(p), "run/bus/router", proc_service(p), proc_instance(p),
 			  proc_token(p), &bus_events, e);
 	e->hold = hold_new(bus_link(e->bus), &hold_events);
-	*state = e;
 	proc_ready(p, true);
 	return ERR_OK;
 }
@@ -190,6 +198,11 @@ static void echo_deinit(void *state)
 {
 	struct echo *e = state;
 
+	if (e->script) {
+		script_free(&e->script);
+		free(e);
+		return;
+	}
 	hold_free(&e->hold);
 	bus_close(&e->bus);
 	free(e->settled);

@@ -37,7 +37,7 @@ static inline void fake_slurp(char *out, size_t size, const char *name)
 static inline struct fake_run fake_run(const struct command_program *p, size_t values_size,
 				       const char *const *args, const char *input)
 {
-	char *argv[16] = {(char *)(uintptr_t)p->name, (char *)(uintptr_t) "-C", fake_dir};
+	char *argv[32] = {(char *)(uintptr_t)p->name, (char *)(uintptr_t) "-C", fake_dir};
 	char *path = xasprintf("%s/in", fake_dir);
 	FILE *f = fopen(path, "w");
 	struct fake_run r;

@@ -156,17 +156,17 @@ static void passwords_are_prepared_as_those_of_logins(void **state)
 	expect(r, op, "");
 }
 
-static struct c2s_address address(const char *text)
+static struct cm_address address(const char *text)
 {
 	struct sockaddr_storage s = {.ss_family = AF_INET};
 
 	inet_pton(AF_INET, text, &((struct sockaddr_in *)(void *)&s)->sin_addr);
-	return c2s_address_of(&s);
+	return cm_address_of(&s);
 }
 
 static bool allow(struct rig *r, const char *from, uint64_t minute)
 {
-	struct c2s_address a = address(from);
+	struct cm_address a = address(from);
 
 	return c2s_accounts_allow(r->a, &a, 5, (struct monotime){MINUTE_US * (1000 + minute)});
 }

@@ -57,24 +57,24 @@ static void add_short(struct str *out, const char *p, size_t len)
 }
 
 static const char *const waits[] = {
-	[C2S_ACK_NONE] = "for-nothing",
-	[C2S_ACK_ANSWER] = "for-answer",
-	[C2S_ACK_AGAIN] = "to-ask-again",
-	[C2S_ACK_SOON] = "for-more",
+	[CM_ACK_NONE] = "for-nothing",
+	[CM_ACK_ANSWER] = "for-answer",
+	[CM_ACK_AGAIN] = "to-ask-again",
+	[CM_ACK_SOON] = "for-more",
 };
 
-static void add_effect(struct str *out, const struct c2s_effects *fx, const struct c2s_effect *e)
+static void add_effect(struct str *out, const struct cm_effects *fx, const struct cm_effect *e)
 {
 	switch (e->kind) {
-	case C2S_FX_WRITE:
+	case CM_FX_WRITE:
 		str_adds(out, "  ");
 		add_short(out, fx->bytes.data + e->from, e->len);
 		str_adds(out, "\n");
 		break;
-	case C2S_FX_START_TLS:
+	case CM_FX_START_TLS:
 		str_adds(out, "  start-tls\n");
 		break;
-	case C2S_FX_RESTART:
+	case CM_FX_RESTART:
 		str_adds(out, "  restart\n");
 		break;
 	case C2S_FX_AUTH_START:
@@ -87,28 +87,28 @@ static void add_effect(struct str *out, const struct c2s_effects *fx, const stru
 	case C2S_FX_AUTH_DROP:
 		str_adds(out, "  auth-drop\n");
 		break;
-	case C2S_FX_BIND:
+	case CM_FX_BIND:
 		str_addf(out, "  bind [%.*s]\n", SLICE_ARG(e->data));
 		break;
-	case C2S_FX_SEND:
+	case CM_FX_SEND:
 		str_adds(out, "  send\n");
 		break;
-	case C2S_FX_REFUSE:
+	case CM_FX_REFUSE:
 		str_addf(out, "  refuse %s: %s\n", e->name, e->text);
 		break;
-	case C2S_FX_ENABLE:
+	case CM_FX_ENABLE:
 		str_addf(out, "  enable %s max=%u\n", e->has_data ? "resume" : "-", e->number);
 		break;
-	case C2S_FX_RESUME:
+	case CM_FX_RESUME:
 		str_addf(out, "  resume [%.*s] h=%u\n", SLICE_ARG(e->data), e->number);
 		break;
-	case C2S_FX_ACKED:
+	case CM_FX_ACKED:
 		str_addf(out, "  acked %u\n", e->number);
 		break;
-	case C2S_FX_ACK_WAIT:
+	case CM_FX_ACK_WAIT:
 		str_addf(out, "  wait %s\n", waits[e->number]);
 		break;
-	case C2S_FX_LOST:
+	case CM_FX_LOST:
 		str_addf(out, "  lost %s: %s\n", e->name, e->text ? e->text : "-");
 		break;
 	case C2S_FX_REGISTER:
@@ -120,11 +120,11 @@ static void add_effect(struct str *out, const struct c2s_effects *fx, const stru
 	case C2S_FX_CSI:
 		str_addf(out, "  csi %s\n", e->number ? "inactive" : "active");
 		break;
-	case C2S_FX_NOTE:
+	case CM_FX_NOTE:
 		if (show_notes)
 			str_addf(out, "  note %s %s: %s\n", e->data.data, e->name, e->text);
 		break;
-	case C2S_FX_CLOSE:
+	case CM_FX_CLOSE:
 		str_addf(out, "  close %s: %s\n", e->name, e->text ? e->text : "-");
 		break;
 	}
@@ -160,7 +160,7 @@ static void split(const char *s, struct parts *p)
 	p->text = colon + 1;
 }
 
-static void feed(struct c2s_stream *s, const char *line, struct c2s_effects *fx)
+static void feed(struct c2s_stream *s, const char *line, struct cm_effects *fx)
 {
 	struct c2s_event ev = {.fresh = 0xabc};
 	struct xml_stream_header header;
@@ -285,12 +285,12 @@ struct scenario {
 static void run(const struct scenario *sc)
 {
 	struct c2s_stream *s = c2s_stream_new(&sc->rules);
-	struct c2s_effects fx;
+	struct cm_effects fx;
 	struct str out = STR_INIT;
 	size_t n = 0;
 
 	secured = 0;
-	c2s_effects_init(&fx);
+	cm_effects_init(&fx);
 	if (sc->direct)
 		c2s_stream_direct_tls(s);
 	while (sc->script[n])
@@ -305,7 +305,7 @@ static void run(const struct scenario *sc)
 	}
 	assert_string_equal(out.data, sc->trace);
 	str_clear(&out);
-	c2s_effects_clear(&fx);
+	cm_effects_clear(&fx);
 	c2s_stream_free(&s);
 }
 

@@ -105,6 +105,7 @@ static inline int rig_setup(void **state)
 					    .key_reads_per_minute = 1000,
 					    .limits = {.max_roster_items = 100,
 						       .max_blocked = 5,
+						       .max_components = 5,
 						       .ops_keep_ms = 600000,
 						       .ops_max_rows = 1000,
 						       .shelf_bytes = 1000000,

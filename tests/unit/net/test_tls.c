@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "net/tls.h"
 #include "tests/unit/net/certs.h"
+#include "tests/unit/net/made_cert.h"
 
 #define DAY 86400
 
@@ -64,8 +65,7 @@ static void days_left_are_whole_days_and_negative_once_it_has_expired(void **sta
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(tls_ctx_days_left(t, 0, now + cases[i].after), cases[i].days);
-	assert_true(tls_ctx_has_begun(t, 0, now));
-	assert_false(tls_ctx_has_begun(t, 0, now - 1001 * DAY));
+	assert_string_equal(tls_ctx_expires_text(t, 0), "the certificate pki/server.crt");
 	tls_ctx_unref(&t);
 	cert_files_close(&c);
 }
@@ -87,31 +87,88 @@ static void files_can_be_read_again_after_a_reload(void **state)
 /* As a full disk leaves it, or somebody who reads while it is written. */
 static void a_chain_that_is_cut_off_is_refused(void **state)
 {
-	struct cert_files a = cert_files_new("a", 30), b = cert_files_new("b", 30);
-	struct tls_pair pair = pair_of(memfd_create("chain", MFD_CLOEXEC), a.key);
-	struct str why = STR_INIT;
+	struct made root = MADE_CA(.cn = "root"), ca = MADE_CA(.cn = "ca", .issuer = &root);
+	struct made leaf = MADE(.cn = "a", .issuer = &ca);
+	struct tls_pair pair =
+		pair_of(memfd_create("chain", MFD_CLOEXEC), cert_pem(NULL, leaf.key));
+	struct str pem = STR_INIT, why = STR_INIT;
 	struct tls_ctx *t;
-	char pem[8192];
-	ssize_t n = pread(a.cert, pem, sizeof(pem), 0), m = pread(b.cert, pem + n, 4096, 0);
+	size_t first;
 
 	(void)state;
-	assert_true(n > 0 && m > 0);
-	assert_int_equal(write(pair.cert_fd, pem, (size_t)(n + m)), n + m);
+	made_pem(&pem, &leaf);
+	first = pem.len;
+	made_pem(&pem, &ca);
+	assert_int_equal(write(pair.cert_fd, pem.data, pem.len), pem.len);
 	assert_int_equal(make(&t, &pair, 1, &why), ERR_OK);
 	tls_ctx_unref(&t);
-	for (ssize_t cut = 40; cut < m; cut += 97) {
+	for (size_t len = pem.len - 40; len > first + 8; len -= 97) {
 		str_reset(&why);
-		assert_int_equal(ftruncate(pair.cert_fd, n + m - cut), 0);
-		if (m - cut < 40)
-			break; /* nothing of it is there */
+		assert_int_equal(ftruncate(pair.cert_fd, (off_t)len), 0);
 		if (make(&t, &pair, 1, &why) != ERR_FORMAT)
-			fail_msg("%zd bytes of the second are taken", m - cut);
+			fail_msg("%zu bytes of the second are taken", len - first);
 		assert_non_null(strstr(why.data, "pki/server.crt: a certificate behind"));
+		if (len - first < 97)
+			break;
 	}
-	str_clear(&why);
 	close(pair.cert_fd);
-	cert_files_close(&a);
-	cert_files_close(&b);
+	close(pair.key_fd);
+	made_free(&leaf);
+	made_free(&ca);
+	made_free(&root);
+	str_clear(&pem);
+	str_clear(&why);
+}
+
+static int pem_file(const struct made *list, size_t n)
+{
+	int fd = memfd_create("pem", MFD_CLOEXEC);
+	struct str pem = STR_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		made_pem(&pem, &list[i]);
+	assert_int_equal(write(fd, pem.data, pem.len), pem.len);
+	str_clear(&pem);
+	return fd;
+}
+
+/* What a client sees is test_conn's and the acceptance tests'; here: what is told of it. */
+static void a_bundle_of_its_own_is_put_in_order_and_told_of(void **state)
+{
+	struct made root = MADE_CA(.cn = "root"), a, b, leaf;
+	struct tls_pair pair = pair_of(-1, -1);
+	struct str why = STR_INIT;
+	struct tls_ctx *t;
+
+	(void)state;
+	a = MADE_CA(.cn = "Int A", .issuer = &root, .ends = 20);
+	b = MADE_CA(.cn = "Int B", .issuer = &a);
+	leaf = MADE(.cn = "chat.test", .issuer = &b);
+	pair.cert_fd = pem_file(&leaf, 1);
+	pair.key_fd = cert_pem(NULL, leaf.key);
+	pair.bundle_path = "pki/ca.pem";
+	pair.bundle_fd = pem_file((struct made[]){root, a, b}, 3);
+	if (make(&t, &pair, 1, &why) != ERR_OK)
+		fail_msg("%s", why.data);
+	assert_non_null(strstr(tls_ctx_text(t, 0), " chain=\"Int B,Int A\""));
+	assert_non_null(strstr(tls_ctx_warnings(t, 0), "pki/ca.pem: not in order"));
+	assert_string_equal(tls_ctx_expires_text(t, 0),
+			    "the CA's certificate \"Int A\" in pki/ca.pem");
+	assert_int_equal(tls_ctx_days_left(t, 0, time(NULL)), 20);
+	tls_ctx_unref(&t);
+
+	close(pair.bundle_fd);
+	pair.bundle_fd = pem_file((struct made[]){root, b}, 2);
+	assert_int_equal(make(&t, &pair, 1, &why), ERR_NOTFOUND);
+	assert_non_null(strstr(why.data, "pki/ca.pem: a link is missing: \"Int B\" was issued by"));
+	close(pair.bundle_fd);
+	close(pair.cert_fd);
+	close(pair.key_fd);
+	made_free(&root);
+	made_free(&a);
+	made_free(&b);
+	made_free(&leaf);
+	str_clear(&why);
 }
 
 static void bad_files_are_refused_with_file_and_reason(void **state)
@@ -395,6 +452,7 @@ int main(void)
 		cmocka_unit_test(days_left_are_whole_days_and_negative_once_it_has_expired),
 		cmocka_unit_test(files_can_be_read_again_after_a_reload),
 		cmocka_unit_test(a_chain_that_is_cut_off_is_refused),
+		cmocka_unit_test(a_bundle_of_its_own_is_put_in_order_and_told_of),
 		cmocka_unit_test(bad_files_are_refused_with_file_and_reason),
 		cmocka_unit_test(a_secret_follows_the_key_and_the_label),
 		cmocka_unit_test_setup_teardown(

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "base/xmem.h"
 #include "proc/config.h"
+#include "proc/config_set.h"
 #include "proc/config_table.h"
 
 #define GOLDENS "tests/unit/proc/config/"
@@ -229,15 +230,163 @@ static void only_frozen_keys_need_a_restart(void **state)
 	free(b->log_level);
 	b->log_level = xstrdup("debug");
 	b->client_instances = 2;
-	assert_false(config_needs_restart(a, b, &why));
-	assert_int_equal(why.len, 0);
 	free(b->client_listen[0]);
 	b->client_listen[0] = xstrdup("127.0.0.1:5333");
+	assert_false(config_needs_restart(a, b, &why));
+	assert_int_equal(why.len, 0);
+	free(b->users_router);
+	b->users_router = xstrdup("somebody");
 	assert_true(config_needs_restart(a, b, &why));
-	assert_non_null(strstr(why.data, "cm-client.listen has changed"));
+	assert_non_null(strstr(why.data, "users.router has changed"));
 	str_clear(&why);
 	config_free(&a);
 	config_free(&b);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	free(path);
+}
+
+/* What a roundhouse.conf with a managed.conf (NULL: none) beside it says, or why it is refused. */
+static char *layered(const char *base, const char *over)
+{
+	char dir[] = "/tmp/config-XXXXXX", *path, *at;
+	struct str why = STR_INIT, text = STR_INIT, out = STR_INIT;
+	struct config *cfg;
+
+	assert_non_null(mkdtemp(dir));
+	put(dir, "roundhouse.conf", base);
+	if (over)
+		put(dir, "managed.conf", over);
+	path = xasprintf("%s/roundhouse.conf", dir);
+	if (config_load(&cfg, path, &why) == ERR_OK) {
+		config_format(&text, cfg);
+		add_live(&out, text.data);
+	} else {
+		at = strstr(why.data, dir);
+		str_adds(&out, at ? at + strlen(dir) + 1 : why.data);
+	}
+	config_free(&cfg);
+	unlink(path);
+	free(path);
+	path = xasprintf("%s/managed.conf", dir);
+	unlink(path);
+	free(path);
+	rmdir(dir);
+	str_clear(&why);
+	str_clear(&text);
+	return str_detach(&out);
+}
+
+static void what_commands_set_lies_over_the_operators_file(void **state)
+{
+	static const struct {
+		const char *base, *over;
+		const char *want;  /* is in the outcome ... */
+		const char * not ; /* ... and this is not */
+	} cases[] = {
+		{"domains = [\"a\"];", NULL, "domains = [ \"a\" ];", "refused"},
+		{"domains = [\"a\"];", "", "domains = [ \"a\" ];", "refused"},
+		/* A key of its own, and lists are not joined. */
+		{"domains = [\"a\", \"b\"];", "domains = [\"c\"];", "domains = [ \"c\" ];",
+		 "\"a\""},
+		{"cm-client = { listen = [\"127.0.0.1:1\"]; };", "cm-client = { listen = []; };",
+		 "\tlisten = [];", "127.0.0.1:1"},
+		/* Key by key, not section by section. */
+		{"router = { traces = 3; sessions_per_user = 5; };",
+		 "router = { sessions_per_user = 6; };", "\ttraces = 3;", "sessions_per_user = 5"},
+		{"router = { traces = 3; };", "router = { sessions_per_user = 6; };",
+		 "\tsessions_per_user = 6;", "refused"},
+		/* Instances of old include it. */
+		{"domains = [\"a\"];\n@include \"managed.conf\"\n", "domains = [\"c\"];",
+		 "domains = [ \"c\" ];", "\"a\""},
+		{"domains = [\"a\"];\n\t@include\t\"managed.conf\"", NULL, "domains = [ \"a\" ];",
+		 "refused"},
+		/* Mistakes have their own file and line. */
+		{"domains = [\"a\"];\n\nnonsense = 1;\n", "domains = [\"c\"];",
+		 "roundhouse.conf:3: unknown key", "managed.conf"},
+		{"domains = [\"a\"];\n", "\n\nrouter = {\n\ttraces = 1000;\n};\n",
+		 "managed.conf:4: router.traces is 1000", "roundhouse.conf"},
+		{"domains = [\"a\"];\n@include \"managed.conf\"\nlog = { level = 1; };\n", "",
+		 "roundhouse.conf:3: log.level must be a text", "managed.conf"},
+		{"domains = [\"a\"];", "domains = [\"c\"", "managed.conf:1: syntax error",
+		 "roundhouse"},
+		{"domains = [\"a\"];", "domains = [];", "domains is empty", "managed.conf"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *got = layered(cases[i].base, cases[i].over);
+
+		if (!strstr(got, cases[i].want) || strstr(got, cases[i].not ))
+			fail_msg("case %zu: %s", i, got);
+		free(got);
+	}
+}
+
+static void another_file_has_nothing_over_it(void **state)
+{
+	char dir[] = "/tmp/config-XXXXXX", *path, *over;
+	struct str why = STR_INIT;
+	struct config *cfg;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	put(dir, "accepted.conf", "domains = [\"a\"];");
+	put(dir, "managed.conf", "domains = [\"c\"];");
+	path = xasprintf("%s/accepted.conf", dir);
+	over = xasprintf("%s/managed.conf", dir);
+	assert_int_equal(config_load(&cfg, path, &why), ERR_OK);
+	assert_string_equal(cfg->domains[0], "a");
+	config_free(&cfg);
+	assert_int_equal(config_load_layers(&cfg, path, over, &why), ERR_OK);
+	assert_string_equal(cfg->domains[0], "c");
+	config_free(&cfg);
+	unlink(path);
+	unlink(over);
+	rmdir(dir);
+	free(path);
+	free(over);
+}
+
+static void a_set_of_keys_is_written_as_what_reads_back_and_nothing_else(void **state)
+{
+	static const char *const domains[] = {"a \"b\"", "c", NULL};
+	char path[] = "/tmp/config-XXXXXX";
+	struct config_set *s = config_set_new(), *back = config_set_new();
+	struct str text = STR_INIT, again = STR_INIT, why = STR_INIT;
+	int fd = mkstemp(path);
+
+	(void)state;
+	config_set_list(s, "domains", domains);
+	config_set_text(s, "xmpp.motd", "two\nlines, \"quoted\" \\");
+	config_set_flag(s, "xmpp.enabled", false);
+	config_set_number(s, "router.total_queue_bytes", 1099511627776);
+	config_set_text(s, "log.level", "debug");
+	config_set_remove(s, "log.level");
+	config_set_format(&text, s);
+	assert_null(strstr(text.data, "level"));
+	assert_int_equal(write(fd, text.data, text.len), (ssize_t)text.len);
+	close(fd);
+	assert_int_equal(config_set_load(back, path, &why), ERR_OK);
+	config_set_format(&again, back);
+	assert_string_equal(again.data, text.data);
+	assert_true(config_set_has(back, "xmpp.enabled"));
+	assert_false(config_set_has(back, "log.level"));
+	unlink(path);
+	assert_int_equal(config_file_mark(path), 0);
+	assert_int_equal(config_set_load(back, path, &why), ERR_OK);
+	config_set_free(&s);
+	config_set_free(&back);
+	str_clear(&text);
+	str_clear(&again);
 }
 
 static void every_default_is_within_its_bounds(void **state)
@@ -273,6 +422,9 @@ int main(void)
 		cmocka_unit_test(a_missing_file_is_refused_with_what_to_do),
 		cmocka_unit_test(what_is_written_reads_back_equal),
 		cmocka_unit_test(only_frozen_keys_need_a_restart),
+		cmocka_unit_test(what_commands_set_lies_over_the_operators_file),
+		cmocka_unit_test(another_file_has_nothing_over_it),
+		cmocka_unit_test(a_set_of_keys_is_written_as_what_reads_back_and_nothing_else),
 		cmocka_unit_test(every_default_is_within_its_bounds),
 		cmocka_unit_test(the_example_in_conf_is_up_to_date),
 	};

@@ -289,6 +289,13 @@ static void a_held_entry_goes_with_custody_and_is_not_settled(void **state)
 	expect(b, "HELD 1 n1;");
 }
 
+static struct endpoint *heir(void *ctx, struct endpoint *ep, uint64_t digest)
+{
+	(void)ep;
+	(void)digest;
+	return ctx;
+}
+
 static void a_domains_queue_waits_for_the_next_session_of_it(void **state)
 {
 	struct bed *b = *state;
@@ -308,12 +315,14 @@ static void a_domains_queue_waits_for_the_next_session_of_it(void **state)
 	custody_peer_dead(b->c, &p, "gone", (struct monotime){0});
 	assert_true(endpoint_detached(ep));
 	assert_null(p);
-	endpoint_attach(b->c, ep, b->peer, 10);
-	assert_ptr_equal(endpoint_find(b->c, 10), ep);
+	b->ep[2] = endpoint_add(b->c, b->peer, 10, 1, SESSION_DOMAIN, 1, slice_str("d.test"));
+	endpoint_hand_over(b->c, ep, heir, b->ep[2]);
+	assert_false(endpoint_owes(ep));
+	endpoint_remove(b->c, ep, "gone");
 	assert_null(endpoint_find(b->c, 9));
-	expect(b, "HELD 1 n3;DELIVER 10 q1 b;DELIVER 10 q2 c;SETTLED 1 n1 how1;");
+	expect(b, "HELD 1 n3;SETTLED 1 n1 how1;DELIVER 10 q1 b;DELIVER 10 q2 c;");
 	assert_string_equal(b->judged.data, "");
-	custody_delivered(b->c, ep, 2);
+	custody_delivered(b->c, b->ep[2], 2);
 	expect(b, "SETTLED 1 n2-3 how1;");
 	assert_int_equal(custody_books(b->c)->held, 0);
 	link_free(&other);

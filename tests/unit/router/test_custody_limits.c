@@ -146,7 +146,7 @@ static void the_accounts_are_at_0_when_all_is_over(void **state)
 	custody_spool(b->c, (struct monotime){.us = 1}, 0);
 	bed_cm_dies(b, 2); /* the domain's queue waits */
 	assert_true(queued_of(b, "d") > 1000);
-	endpoint_attach(b->c, domain, b->cm[0].peer, 10);
+	take_over(b, &domain, 0, 10);
 	assert_true(queued_of(b, "d") > 1000);
 	bed_turn(b);
 	custody_delivered(b->c, domain, 10);

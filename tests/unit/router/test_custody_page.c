@@ -399,7 +399,7 @@ static void a_domain_that_comes_back_gets_what_was_paged(void **state)
 	bed_cm_dies(b, 1);
 	fill(b, from, to);
 	assert_true(custody_books(b->c)->paged > 400);
-	endpoint_attach(b->c, to, b->cm[2].peer, 10);
+	take_over(b, &to, 2, 10);
 	bed_turn(b);
 	bed_fetch(b);
 	letters_are(b, 2, "abcdefgh");
@@ -420,11 +420,11 @@ static void a_domain_that_goes_and_comes_while_it_is_paged_in_gets_it_then(void 
 
 	bed_cm_dies(b, 1);
 	fill(b, from, to);
-	endpoint_attach(b->c, to, b->cm[2].peer, 10);
+	take_over(b, &to, 2, 10);
 	letters_are(b, 2, "a");
 	assert_true(custody_next_fetch(b->c, &f));
 	bed_cm_dies(b, 2);
-	endpoint_attach(b->c, to, b->cm[0].peer, 11);
+	take_over(b, &to, 0, 11);
 	bed_turn(b);
 	custody_fetched(b->c, f.id, true, blob_slice(bed_row(b, 1, SHELF_STANZA, f.n)->body));
 	while (bed_fetch(b))

@@ -83,7 +83,7 @@ static void a_domain_of_a_dead_manager_is_a_row_until_it_is_back(void **state)
 	bed_cm_dies(b, 0);
 	bed_sync(b);
 	assert_string_equal(bed_rows(b), "session 9;");
-	endpoint_attach(b->c, ep, b->cm[1].peer, 10);
+	take_over(b, &ep, 1, 10);
 	bed_sync(b);
 	assert_string_equal(bed_rows(b), "");
 }

@@ -381,7 +381,7 @@ static void session_start(struct cm *cm, int place)
 	s->sm = place == 0; /* one that lives as long as the run */
 	sim->all[sim->nsessions++] = s;
 	cm->sessions[place] = s;
-	link_put_bind(cm->link, &(struct msg_bind){.sid = s->sid, .jid = slice_str("s")});
+	link_put_bind(cm->link, &(struct msg_bind){.sid = s->sid, .jid = slice_str("s/r")});
 }
 
 static void on_resumed(struct cm *cm, const struct msg_resumed *m)
@@ -1229,7 +1229,7 @@ static void hello(int i)
 			if (cm->sessions[k] && !cm->sessions[k]->hold && !cm->sessions[k]->epoch)
 				link_put_bind(cm->link,
 					      &(struct msg_bind){.sid = cm->sessions[k]->sid,
-								 .jid = slice_str("s")});
+								 .jid = slice_str("s/r")});
 		hold_announce(cm->hold);
 		for (size_t k = 0; k < sim->nsessions; k++)
 			if (sim->all[k]->resuming && sim->all[k]->cm == cm)

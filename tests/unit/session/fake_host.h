@@ -78,8 +78,10 @@ struct fake {
 	char push_id[32];
 	/* Requests that are not about rosters. */
 	enum err (*execute)(struct fake *f, uint16_t type, struct slice body, struct str *out);
-	void *more;	  /* whatever the test adds */
-	uint64_t wall_ms; /* the time of day */
+	void *more;		       /* whatever the test adds */
+	uint64_t wall_ms;	       /* the time of day */
+	const char *const *components; /* that may be seen, NULL-terminated */
+	char peer[64];		       /* of the last route that was asked for */
 };
 
 static inline struct slice S(const char *text) {
@@ -217,13 +219,25 @@ static inline void fake_store(void *ctx, struct slice body, uint32_t deadline_ms
 	*r = (struct fake_request){xstrndup(body.data, body.len), body.len, done, arg};
 }
 
-static inline uint64_t fake_route(void *ctx, struct slice domain)
+static inline uint64_t fake_route(void *ctx, struct slice domain, struct slice peer)
 {
-	(void)ctx;
+	struct fake *f = ctx;
+
+	snprintf(f->peer, sizeof(f->peer), "%.*s", SLICE_ARG(peer));
 	assert_false(slice_is(domain, "example.com") || slice_is(domain, "example.org"));
 	if (slice_is(domain, "rooms.example.com"))
 		return 30;
 	return 0;
+}
+
+static inline bool fake_component(void *ctx, size_t *it, struct slice *jid)
+{
+	struct fake *f = ctx;
+
+	if (!f->components || !f->components[*it])
+		return false;
+	*jid = slice_str(f->components[(*it)++]);
+	return true;
 }
 
 static inline uint64_t fake_wall_ms(void *ctx)
@@ -270,6 +284,7 @@ static const struct session_host fake_host = {
 	.blob = fake_blob,
 	.store = fake_store,
 	.route = fake_route,
+	.component = fake_component,
 	.wall_ms = fake_wall_ms,
 	.had = fake_had,
 	.lost = fake_lost,

@@ -69,6 +69,21 @@ static void bind_limits_the_sessions_of_one_user(void **state)
 	assert_int_equal(session_count(f->m), 3);
 }
 
+/* `xmpp max_sessions none` */
+static void a_limit_of_0_sessions_is_no_limit(void **state)
+{
+	struct fake *f = *state;
+	char resource[16];
+
+	fake_configure(f, "replace", 0);
+	for (unsigned int sid = 1; sid < FAKE_SIDS; sid++) {
+		snprintf(resource, sizeof(resource), "r%u", sid);
+		bind_to(f, sid, JULIET, resource);
+	}
+	assert_int_equal(session_count(f->m), FAKE_SIDS - 1);
+	assert_null(strstr(f->trace.data, "refused"));
+}
+
 static void bind_refuses_what_cannot_be_a_session_here(void **state)
 {
 	struct fake *f = *state;
@@ -263,6 +278,24 @@ static void a_domain_taken_away_closes_its_sessions(void **state)
 	assert_true(session_is_local(f->m, S("example.com")));
 }
 
+static void a_server_that_is_disabled_ends_all_sessions_and_detached_ones_too(void **state)
+{
+	struct fake *f = *state;
+
+	online(f, 1, JULIET, "balcony", "0");
+	online(f, 2, "romeo@example.org", "orchard", "0");
+	bind_to(f, 3, JULIET, "away");
+	session_detached(f->m, 3, NOW);
+	fake_forget(f);
+	session_configure(f->m, &(struct session_config){.domains = fake_domains,
+							 .sessions_per_user = 4,
+							 .disabled = true});
+	assert_int_equal(session_count(f->m), 0);
+	assert_non_null(strstr(f->trace.data, "close sid=1 system-shutdown\n"));
+	assert_non_null(strstr(f->trace.data, "close sid=2 system-shutdown\n"));
+	assert_non_null(strstr(f->trace.data, "close sid=3 system-shutdown\n"));
+}
+
 static void ten_thousand_sessions_come_and_go(void **state)
 {
 	struct fake *f = *state;
@@ -285,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bind_settles_conflicts_by_the_policy),
 		TEST(bind_limits_the_sessions_of_one_user),
+		TEST(a_limit_of_0_sessions_is_no_limit),
 		TEST(bind_refuses_what_cannot_be_a_session_here),
 		TEST(lookups_forget_a_session_that_has_ended),
 		TEST(the_blob_brings_a_session_back_as_it_was),
@@ -294,6 +328,7 @@ int main(void)
 		TEST(kick_ends_one_resource_or_all_and_tells_the_rest),
 		TEST(list_shows_all_one_user_or_one_resource),
 		TEST(a_domain_taken_away_closes_its_sessions),
+		TEST(a_server_that_is_disabled_ends_all_sessions_and_detached_ones_too),
 		TEST(ten_thousand_sessions_come_and_go),
 	};
 

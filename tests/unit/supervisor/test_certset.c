@@ -120,6 +120,68 @@ static void services_get_what_was_read_whatever_happens_to_the_files(void **stat
 	certset_free(&set);
 }
 
+/* Both pairs with a bundle: one file for both. */
+static struct certset *read_set_with_bundles(void)
+{
+	struct config *cfg = config();
+	struct str why = STR_INIT;
+	struct certset *set;
+
+	put("ca.pem", "bundle");
+	cfg->tls_bundle = xasprintf("%s/ca.pem", dir);
+	free(cfg->tls_extra[0]);
+	cfg->tls_extra[0] = xasprintf("%s/b.pem %s/b.pem  %s/ca.pem", dir, dir, dir);
+	assert_int_equal(certset_new(&set, cfg, &why), ERR_OK);
+	free(cfg->tls_bundle);
+	config_drop(cfg);
+	return set;
+}
+
+static void bundles_are_handed_on_compared_and_missed_like_the_others(void **state)
+{
+	struct certset *set = read_set_with_bundles(), *new;
+	struct str why = STR_INIT;
+	struct certset_look before = certset_look(set, 0), after;
+	struct inherit in;
+	char *path;
+
+	(void)state;
+	inherit_init(&in);
+	certset_add(set, &in);
+	assert_int_equal(in.nfds, 6);
+	expect_file(&in, 2, "tls.bundle", "bundle");
+	expect_file(&in, 3, "tls.extra.1.certificate", "both of b");
+	expect_file(&in, 5, "tls.extra.1.bundle", "bundle");
+	close_all(&in);
+
+	put("ca.pem", "another bundle");
+	after = certset_look(set, 0);
+	assert_false(certset_look_same(&before, &after));
+	new = certset_read_pair(set, 0);
+	assert_false(certset_pair_same(set, new, 0));
+	certset_take_pair(set, new, 0);
+	certset_free(&new);
+	inherit_init(&in);
+	certset_add_pair(set, 0, &in);
+	expect_file(&in, 2, "tls.bundle", "another bundle");
+	close_all(&in);
+
+	path = xasprintf("%s/ca.pem", dir);
+	assert_int_equal(unlink(path), 0);
+	free(path);
+	new = certset_read_pair(set, 1);
+	assert_true(certset_pair_missing(new, 1, &why));
+	assert_non_null(strstr(why.data, "tls.extra.1.bundle: "));
+	assert_non_null(strstr(why.data, "/ca.pem: No such file or directory; copy the CA's"));
+	inherit_init(&in);
+	certset_add_pair(new, 1, &in); /* never without its bundle */
+	assert_int_equal(in.nfds, 0);
+	close_all(&in);
+	certset_free(&new);
+	certset_free(&set);
+	str_clear(&why);
+}
+
 static void every_way_to_replace_a_file_is_seen(void **state)
 {
 	static const char *const ways[] = {"printf 'key A' > a.key",
@@ -222,7 +284,7 @@ static void what_cannot_be_read_is_named_with_its_reason(void **state)
 
 static void an_entry_of_the_list_that_is_wrong_is_shown_with_its_form(void **state)
 {
-	static const char *const wrong[] = {"", "  ", "a b c"};
+	static const char *const wrong[] = {"", "  ", "a b c d"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -268,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(services_get_what_was_read_whatever_happens_to_the_files),
+		TEST(bundles_are_handed_on_compared_and_missed_like_the_others),
 		TEST(every_way_to_replace_a_file_is_seen),
 		TEST(the_look_of_a_set_is_that_of_what_was_read),
 		TEST(a_pair_is_read_anew_compared_and_taken_over_alone),

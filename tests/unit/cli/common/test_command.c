@@ -95,10 +95,13 @@ static void bad_lines_are_refused_with_what_would_be_right(void **state)
 		const char *args[ARGS_MAX];
 		const char *why;
 	} cases[] = {
-		{{"xmpp", "-C", "d"}, "no command given; see 'xmpp --help'"},
-		{{"xmpp", "-C", "d", "user"}, "unknown command 'user'; see 'xmpp --help'"},
+		{{"xmpp", "-C", "d", "user"}, "unknown command 'user'; there is: add|del|passwd|list|show; see 'xmpp --help'"},
 		{{"xmpp", "-C", "d", "usr", "add", "a@b"},
-		 "unknown command 'usr add'; see 'xmpp --help'"},
+		 "unknown command 'usr add'; did you mean 'xmpp user add'? see 'xmpp --help'"},
+		{{"xmpp", "-C", "d", "sesions"},
+		 "unknown command 'sesions'; did you mean 'xmpp sessions'? see 'xmpp --help'"},
+		{{"xmpp", "-C", "d", "nonsense", "a@b"},
+		 "unknown command 'nonsense a@b'; see 'xmpp --help'"},
 		{{"xmpp", "-C", "d", "user", "add"},
 		 "'xmpp user add' takes JID; usage: xmpp [-C DIR] user add JID"},
 		{{"xmpp", "-C", "d", "user", "add", "a@b", "c@d"},
@@ -250,9 +253,30 @@ static void help_is_given_without_an_instance_and_without_operands(void **state)
 	str_clear(&why);
 }
 
+static void the_tables_can_be_listed(void **state)
+{
+	struct str out = STR_INIT;
+	size_t lines = 0;
+
+	(void)state;
+	command_list(&xmpp_program, &out);
+	assert_memory_equal(out.data, "program\txmpp\t", 13);
+	assert_non_null(strstr(out.data, "\ncommand\tuser add\tJID\tadds an account\n"));
+	assert_non_null(strstr(out.data,
+			       "\noption\t--json\t\t\tone JSON object a line instead of a "
+			       "table\n"));
+	assert_non_null(strstr(out.data, "\noption\t--password-stdin\t\tuser add|user passwd\t"));
+	/* One line each, whatever stands in the help. */
+	for (const char *c = out.data; *c; c++)
+		lines += *c == '\n';
+	assert_int_equal(lines, 1 + xmpp_program.ncommands + 3 + xmpp_program.noptions);
+	str_clear(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_tables_can_be_listed),
 		cmocka_unit_test(good_lines_give_command_operands_and_values),
 		cmocka_unit_test(bad_lines_are_refused_with_what_would_be_right),
 		cmocka_unit_test(an_option_may_be_repeated_only_so_often),

@@ -1,104 +1,10 @@
 /*
  * The real `pki` is run, and what it made is judged by OpenSSL's own library and command.
  */
-#include <fcntl.h>
-#include <ftw.h>
-#include <libgen.h>
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/unit/cli/pki/pki_rig.h"
 
-#include <cmocka.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-
-#include "base/xmem.h"
-
-static char dir[256];
-static char output[16384];
-
-static const char *pki(void)
-{
-	static char path[PATH_MAX + 16];
-	char self[PATH_MAX] = "";
-	const char *bin = getenv("BIN");
-
-	if (bin) {
-		snprintf(path, sizeof(path), "%s/pki", bin);
-	} else if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0) {
-		*strstr(self, "/tests/unit/") = '\0';
-		snprintf(path, sizeof(path), "%.*s/bin/pki", PATH_MAX - 1, self);
-	}
-	return path;
-}
-
-/* Runs argv without a shell; stdout and stderr go to output. */
-static int run(const char *const *argv)
-{
-	int fds[2], status;
-	size_t len = 0;
-	ssize_t n;
-	pid_t pid;
-
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (pid == 0) {
-		dup2(fds[1], STDOUT_FILENO);
-		dup2(fds[1], STDERR_FILENO);
-		close(fds[0]);
-		close(fds[1]);
-		execvp(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	close(fds[1]);
-	while ((n = read(fds[0], output + len, sizeof(output) - 1 - len)) > 0)
-		len += (size_t)n;
-	output[len] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-#define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
-
-static char *in_dir(const char *name)
-{
-	static char ring[4][512];
-	static unsigned int next;
-	char *path = ring[next++ % 4];
-
-	snprintf(path, sizeof(ring[0]), "%s/%s", dir, name);
-	return path;
-}
-
-static int setup(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	(void)state;
-	snprintf(dir, sizeof(dir), "%s/pki-XXXXXX", tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(dir));
-	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static X509 *read_cert(const char *name, int index)
 {
@@ -124,17 +30,6 @@ static EVP_PKEY *read_key(const char *name)
 	fclose(f);
 	assert_non_null(key);
 	return key;
-}
-
-static char *slurp(const char *name)
-{
-	char *text = xcalloc(1, 8192);
-	FILE *f = fopen(in_dir(name), "r");
-
-	assert_non_null(f);
-	assert_true(fread(text, 1, 8191, f) > 0);
-	fclose(f);
-	return text;
 }
 
 static void make_lab(void)
