@@ -53,7 +53,8 @@ struct str *tcp_output(struct tcp_conn *c);
 /* A reader that is busy elsewhere: while paused nothing is read, and the kernel's buffers fill. */
 void tcp_pause(struct tcp_conn *c, bool paused);
 
-/* So much is received before it is read, about; returns what the kernel makes of it. 0: no change. */
+/* So much is received before it is read, about; returns what the kernel makes of it. 0: no change.
+ */
 int tcp_buffer(struct tcp_conn *c, int bytes);
 
 /* TLS from here on; on_connected when it stands. */

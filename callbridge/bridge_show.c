@@ -34,6 +34,8 @@ static void add_program(struct str *out, const struct json_line *j)
 	str_add_slice(&text, command);
 	if (!slice_is(pid, "0"))
 		str_addf(&text, ", pid %.*s", SLICE_ARG(pid));
+	else if (!slice_is(command, "(echo)"))
+		str_adds(&text, " (does not run: see the log)");
 	table_label(out, "Program", str_slice(&text));
 	str_clear(&text);
 }

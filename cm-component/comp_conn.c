@@ -63,6 +63,14 @@ void comp_conn_is_known(struct comp_conn *c)
 	comp_conn_set_name(c);
 }
 
+/* The router need not go on asking on its behalf. */
+static void withdraw(struct comp_conn *c, uint64_t sid)
+{
+	if (sid && !c->session)
+		link_put_unbind(bus_link(c->comp->bus),
+				&(struct msg_unbind){.sid = sid, .reason = slice_str("gone")});
+}
+
 /* The connection is over, whatever the stream thought. Freed at the end of the turn, because its
  * functions may be on the stack. */
 static void on_closed(void *arg, const char *reason)
@@ -74,6 +82,8 @@ static void on_closed(void *arg, const char *reason)
 	if (c->dead)
 		return;
 	comp_watch_look(c); /* the last time that the kernel can say what has left */
+	if (state == COMP_BINDING)
+		withdraw(c, c->sid);
 	c->dead = true;
 	if (state != COMP_CLOSED) {
 		log_info(c->name,
@@ -288,7 +298,7 @@ static void on_idle(struct comp_conn *c)
 
 void comp_conn_deadline(struct comp_conn *c)
 {
-	bool asked = comp_stream_state(c->stream) == COMP_BINDING;
+	uint64_t asked = comp_stream_state(c->stream) == COMP_BINDING ? c->sid : 0;
 
 	if (c->deadline.of == COMP_DEADLINE_IDLE) {
 		on_idle(c);
@@ -296,9 +306,7 @@ void comp_conn_deadline(struct comp_conn *c)
 		on_closed(c, "the peer did not close in time");
 	} else {
 		comp_step(c, &(struct comp_event){.kind = COMP_EV_LATE});
-		if (!c->dead && asked)
-			comp_conn_end_session(c,
-					      "bind-timeout"); /* BOUND may still come: unknown */
+		withdraw(c, asked); /* BOUND may be on its way: unknown by then */
 		comp_feed_more(c);
 	}
 }

@@ -179,17 +179,22 @@ static size_t use(struct comp_conn *c, const char *p, size_t len)
 
 void comp_update_reading(struct comp_conn *c)
 {
+	enum comp_state state = comp_stream_state(c->stream);
 	bool reads = may_read(c) && !c->is_throttled;
 
 	if (c->dead)
 		return;
+	/* Who hangs up while the router asks another one must not get the domain in the end: what
+	 * he says is kept, little as it may be, so that his end is noticed. */
+	if (state == COMP_BINDING && c->in.len < c->comp->settings.before.bytes)
+		reads = true;
 	c->paused = !reads;
 	/* During the handshake conn reads for itself. */
-	conn_pause(c->conn, !reads && comp_stream_state(c->stream) != COMP_SECURING);
+	conn_pause(c->conn, !reads && state != COMP_SECURING);
 	list_remove(&c->wait);
 	if (c->is_throttled)
 		comp_throttle_wait(c);
-	else if (!reads && comp_stream_state(c->stream) == COMP_BOUND && comp_is_stalled(c->comp))
+	else if (!reads && state == COMP_BOUND && comp_is_stalled(c->comp))
 		list_append(&c->comp->stalled, &c->wait);
 }
 

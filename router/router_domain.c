@@ -34,6 +34,7 @@ struct ended {
 struct domains {
 	struct map64 components; /* by sid */
 	struct list ended;
+	uint64_t youngest; /* since_ms; no two have the same, so that one of them is the oldest */
 };
 
 void domains_start(struct router *r)
@@ -109,15 +110,19 @@ static bool blob_get(struct slice in, struct router_component *is)
 	if (!codec_get_u8(&in, &version) || version != BLOB_VERSION ||
 	    !codec_get_u8(&in, &is->policy.mode) || !codec_get_u8(&in, &hidden) ||
 	    !codec_get_u16(&in, &is->policy.max) || !codec_get_u64(&in, &is->since_ms) || in.len ||
-	    is->policy.mode > DOMAIN_STANDBY || hidden > 1)
+	    is->policy.mode > DOMAIN_STANDBY || hidden > 1 || is->since_ms > UINT64_MAX / 2)
 		return false;
 	is->policy.hidden = hidden;
 	return true;
 }
 
-static uint64_t wall_ms(struct router *r)
+static uint64_t age_now(struct router *r)
 {
-	return router_host.wall_ms(r);
+	uint64_t now = router_host.wall_ms(r);
+
+	if (now <= r->domains->youngest)
+		now = r->domains->youngest + 1;
+	return r->domains->youngest = now;
 }
 
 static bool is_place(const struct endpoint *ep)
@@ -244,7 +249,7 @@ void domain_bind(struct router *r, struct router_peer *p, const struct msg_bind 
 enum err domain_join(struct router *r, struct router_peer *p, const struct msg_bind_domain *m)
 {
 	struct router_component is = {.policy = {m->mode, m->hidden != 0, m->max},
-				      .since_ms = wall_ms(r)};
+				      .since_ms = age_now(r)};
 	struct component *c;
 	enum err e = route_table_join(r->routes, m->jid, m->sid, &is.policy, is.since_ms);
 
@@ -402,6 +407,8 @@ enum err domain_announce(struct router *r, const struct msg_announce *m)
 		is = (struct router_component){.policy = {.mode = DOMAIN_ONE, .hidden = true}};
 	}
 	is.sid = component ? m->sid : 0;
+	if (is.since_ms > r->domains->youngest)
+		r->domains->youngest = is.since_ms;
 	if (m->state == SESSION_ENDED) {
 		note_ended(r, m->jid, &is);
 		return ERR_OK;

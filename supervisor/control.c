@@ -20,6 +20,8 @@
 #include "proc/message.h"
 #include "supervisor/events.h"
 
+#define LINE_MAX_BYTES (MESSAGE_MAX - 16)
+
 struct control {
 	struct list link;
 	struct sup *sup;
@@ -28,6 +30,16 @@ struct control {
 	char cli[32];
 	char *token; /* NULL: none given */
 };
+
+/* A value in a configuration file, which a reason repeats, may be of any length. */
+static void shorten(struct str *line)
+{
+	if (line->len <= LINE_MAX_BYTES)
+		return;
+	line->len = LINE_MAX_BYTES;
+	line->data[line->len] = '\0';
+	str_adds(line, " ...");
+}
 
 void control_line(struct control *c, const char *fmt, ...)
 {
@@ -40,6 +52,7 @@ void control_line(struct control *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_vaddf(&text, fmt, ap);
 	va_end(ap);
+	shorten(&text);
 	channel_send(c->channel, str_slice(&text), NULL, 0);
 	str_clear(&text);
 }

@@ -249,6 +249,9 @@ static void on_checked(void *arg, const char *reasons)
 	str_adds(&copy, reasons);
 	warn(s, checker_warnings(s->reload->checker));
 	checker_free(&s->reload->checker);
+	/* Meanwhile: what it would start again would not end. */
+	if (s->phase != SUP_RUNNING)
+		str_adds(&copy, "a stop was asked for; give the command again after it\n");
 	if (copy.len)
 		refuse(s, copy.data);
 	else

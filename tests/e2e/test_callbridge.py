@@ -235,7 +235,7 @@ def a_client_port_and_a_port_without_xmpp_are_told_apart(rh):
 
 
 @case
-def nothing_is_lost_or_doubled_when_cm_component_is_killed(rh):
+def nothing_is_lost_or_doubled_when_cm_component_and_the_router_are_killed(rh):
     seen = rh.path("counted")
     program = script(rh, "count.sh", f"#!/bin/sh\nexec tee -a {seen} | {EXAMPLES}/echo.sh\n")
     count = 1500
@@ -243,8 +243,8 @@ def nothing_is_lost_or_doubled_when_cm_component_is_killed(rh):
         b.wait_connected()
         for i in range(count):
             juliet.say(f"n{i:05}")
-            if i in (300, 900):
-                rh.kill("cm-component")
+            if i in (300, 600, 900):
+                rh.kill("router" if i == 600 else "cm-component")
             if i % 50 == 0:
                 time.sleep(0.02)
         heard = []

@@ -16,7 +16,7 @@
 #define GOODBYE_MS 3000
 #define READ_MS	   60000 /* for the archives of a run without length */
 
-#define CUT_MS	   6000	 /* a component that does not read notices it so late */
+#define CUT_MS 6000 /* a component that does not read notices it so late */
 
 static volatile sig_atomic_t kills, recoveries, cuts, planned;
 
@@ -123,10 +123,15 @@ static bool say_one(struct crowd *w)
 		else
 			to = pick_component(w);
 	}
+	/* Whoever forgets its session forgets what comes back to it. */
+	bool echo = w->opts->echo && crowd_random(w, 12) == 0 && from->wants_sm && !from->part &&
+		    from->habit != CRASHER;
 	if (!from->ready || from->sm.len >= w->opts->window || from == to ||
 	    (from->part && from->part == to->part))
 		return false;
-	if (kind >= 92)
+	if (echo)
+		talk_to_echo(from);
+	else if (kind >= 92)
 		talk_say(from, JUDGE_PING, from);
 	else if (kind < 40 || to->session == JUDGE_NONE || (to->part && kind < 80))
 		talk_say(from, JUDGE_BARE, to);
@@ -167,20 +172,24 @@ static void note_signals(struct crowd *w)
 	if (recoveries < kills && !w->calm)
 		return;
 	judge_trouble(w->judge, since, crowd_ms(w));
-	if (cuts > cuts_seen)
-		judge_cut(w->judge, since, crowd_ms(w));
-	if (cuts > cuts_seen || planned > planned_seen)
-		w->cut_until = crowd_ms(w);
 	seen = kills;
+	since = 0;
+}
+
+static void note_cuts(struct crowd *w)
+{
+	if (cuts > cuts_seen)
+		judge_cut(w->judge, crowd_ms(w));
+	if (cuts > cuts_seen || planned > planned_seen)
+		w->cut_at = crowd_ms(w);
 	cuts_seen = cuts;
 	planned_seen = planned;
-	since = 0;
 }
 
 bool crowd_is_cut(const struct crowd *w)
 {
 	return cuts > cuts_seen || planned > planned_seen ||
-	       (w->cut_until && crowd_ms(w) < w->cut_until + CUT_MS);
+	       (w->cut_at && crowd_ms(w) < w->cut_at + CUT_MS);
 }
 
 static void turn(struct crowd *w)
@@ -191,6 +200,7 @@ static void turn(struct crowd *w)
 		member_tick(&w->members[i], now);
 	feud_tick(w, now);
 	note_signals(w);
+	note_cuts(w);
 }
 
 static uint32_t count_ready(const struct crowd *w)

@@ -40,7 +40,7 @@ struct member {
 	bool session_lives;
 	uint32_t binds;
 	uint32_t tries; /* that failed, since it was online */
-	char *jid; /* full, of that session; a component's address, always the same */
+	char *jid;	/* full, of that session; a component's address, always the same */
 	char *resume_id;
 	struct sm sm;
 	struct sm anew;	    /* of a session that could not be resumed: to be sent in the next */
@@ -69,6 +69,7 @@ struct crowd {
 	uint32_t count;
 	uint32_t clients; /* the first of them; behind them components */
 	struct part *parts;
+	uint32_t echo; /* the session of --echo: it has what it sent back */
 	struct feuds *feuds;
 	struct mam *mam; /* while archives are read */
 	uint32_t run;	 /* names this run in every message */
@@ -76,8 +77,8 @@ struct crowd {
 	uint64_t start_us;
 	uint32_t last_sight; /* when something was last seen or acknowledged */
 	uint32_t last_trouble;
-	uint32_t cut_until; /* when what serves components was back, 0 = never away */
-	bool calm; /* no messages, no habits: before and after */
+	uint32_t cut_at; /* when what serves components was killed or restarted, 0 = never */
+	bool calm;	 /* no messages, no habits: before and after */
 	bool closing;
 };
 
@@ -108,6 +109,8 @@ void part_take(struct member *m, uint32_t n);
 void part_refused(struct member *m, const char *why);
 /* Its connection, that was ready, ended. */
 void part_broken(struct member *m, const char *why);
+/* Does it come back from --echo? */
+bool part_is_echo(const struct crowd *w, struct slice stanza);
 /* How long it waits before it tries again. */
 uint32_t part_pause(struct member *m);
 
@@ -140,6 +143,8 @@ void talk_resent(struct member *m);
 void talk_anew(struct member *m);
 bool talk_acknowledged(struct member *m, struct slice element);
 void talk_goodbye(struct member *m);
+/* To --echo. */
+void talk_to_echo(struct member *m);
 /* to == m: the server. */
 void talk_say(struct member *m, enum judge_kind kind, const struct member *to);
 

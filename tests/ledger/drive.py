@@ -28,6 +28,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
+from bridge import Bridge
 from roundhouse import BIN, LIMIT, Instance, alive, wait_for
 
 PASSWORD = "ledger"
@@ -38,7 +39,7 @@ COMPONENT_SERVICES = ["cm-component-1", "cm-component-2"]
 COMPONENT_PAIRS = [("cm-component-1", "router"), ("router", "cm-component-2"),
                    ("cm-component-1", "cm-client-1"), ("cm-component-2", "datastore"),
                    ("cm-component-1", "cm-component-2")]
-# Before SIGUSR1, so that the ledger knows why components lose their connections.
+# So that the ledger knows why components lose their connections.
 CUT, PLANNED = signal.SIGRTMIN, signal.SIGRTMIN + 1
 CONFIG = {"cm-client": "instances = 2;",
           "cm-component": "instances = 2;",
@@ -59,6 +60,7 @@ class Roundhouse:
     def __init__(self, accounts, config=None):
         self.rh = Instance(config=config or CONFIG)
         self.component_port = self.rh.component_port
+        self.bridge = None  # callbridge --echo
         self.port, self.ca = self.rh.port, self.rh.ca
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda i: self.rh.add_user(f"ledger{i}@localhost", PASSWORD),
@@ -70,19 +72,21 @@ class Roundhouse:
             for i in range(count):
                 self.rh.run("xmpp", "component", "add", f"{kind}{i}", "--secret-file", "-",
                             "--mode", mode, stdin=SECRET + "\n")
+        if args.callbridge:
+            self.rh.run("xmpp", "component", "add", "echo", "--secret-file", "-",
+                        stdin=SECRET + "\n")
+            self.bridge = Bridge(self.rh, "echo", SECRET, "--echo", "--ca", self.rh.ca, "--server",
+                                 f"127.0.0.1:{self.component_port}")
+            self.bridge.wait_connected()
 
-    def kill(self, name):
-        if name == "supervisor":
-            pid = self.rh.supervisor_pid()
-            os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: not alive(pid), "the supervisor's end")
-            return
-
+    def kill(self, name, announce):
         def running():
-            pid = self.rh.pid(name)
-            return pid and alive(pid)
-        wait_for(running, f"{name} to run")
-        self.rh.kill(name)
+            pid = self.rh.supervisor_pid() if name == "supervisor" else self.rh.pid(name)
+            return pid if pid > 1 and alive(pid) else None
+        pid = wait_for(running, f"{name} to run")
+        announce()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not alive(pid), f"the end of {name}, pid {pid}")
 
     def restart(self, name):
         self.rh.run("supervisor", "restart", name)
@@ -136,6 +140,8 @@ class Roundhouse:
         return self.rh.log_tail(40)
 
     def stop(self):
+        if self.bridge:
+            self.bridge.stop()
         self.rh.cleanup()
 
 
@@ -200,7 +206,8 @@ class Prosody:
         self.server.launch = launch
         launch()
 
-    def kill(self, name):
+    def kill(self, name, announce):
+        announce()
         self.server.proc.kill()
         self.server.proc.wait()
         self.server.launch()
@@ -240,8 +247,9 @@ class Ledger:
         command += ["--archive"] if args.archive else []
         command += ["--components", str(args.components), "--bridges", str(args.bridges),
                     "--shared", str(args.shared), "--secret", SECRET]
-        if args.components + args.bridges + args.shared:
+        if args.has_components:
             command += ["--component-port", str(server.component_port)]
+        command += ["--echo", "bot@echo.localhost"] if args.callbridge else []
         command += ["--strict"] if args.server == "roundhouse" and not args.lenient else []
         command += args.ledger
         self.online = threading.Event()
@@ -310,14 +318,15 @@ class Killer:
                 kills += 1
         return actions
 
-    def announce(self, names):
-        if any(name in COMPONENT_SERVICES for name in names if name):
-            self.ledger.signal(PLANNED if names[-1] is None else CUT)
-        self.ledger.signal(signal.SIGUSR1)
+    def announce(self, name, number):
+        """The ledger is told that components lose their connections now, and why."""
+        if name in COMPONENT_SERVICES:
+            self.ledger.signal(number)
 
     def act(self, names):
         if names[-1] is None:
             say(f"event=restart service={names[0]}")
+            self.announce(names[0], PLANNED)
             self.server.restart(names[0])
             self.restarts += 1
             return
@@ -326,7 +335,7 @@ class Killer:
         for name in names:
             if name != names[0]:
                 time.sleep(gap)
-            self.server.kill(name)
+            self.server.kill(name, lambda n=name: self.announce(n, CUT))
             self.kills += 1
         self.pairs += len(names) > 1
 
@@ -339,7 +348,7 @@ class Killer:
             # What died before always has the time in which two in quick succession are promised.
             if self.ledger.settling.wait(max(self.args.gap[0], due - time.monotonic())):
                 break
-            self.announce(names)
+            self.ledger.signal(signal.SIGUSR1)
             self.act(names)
             self.server.wait_ready()
             self.ledger.signal(signal.SIGUSR2)
@@ -360,7 +369,7 @@ def judge(result, killer, troubles, args):
         broken = [b for b in result["broken"] if b != "archive_hole" or result[b] > told]
         wrong.append(f"{breaches} breaches: {', '.join(broken)}")
     for wanted, count in ((args.carbons, "carbons"), (args.archive, "archived"),
-                          (args.block, "blocked")):
+                          (args.block, "blocked"), (args.callbridge, "echoes")):
         if wanted and not result[count]:
             wrong.append(f"nothing was {count}: that was not at work")
     for wanted, row in ((args.components + args.shared, "part"), (args.bridges, "bridge")):
@@ -380,7 +389,7 @@ def drive(args):
     server = (Prosody if args.server == "prosody" else Roundhouse)(accounts)
     ledger = None
     try:
-        if args.components + args.bridges + args.shared:
+        if args.has_components:
             server.add_components(args)
         ledger = Ledger(server, args)
         ledger.online.wait()
@@ -446,6 +455,7 @@ def arguments(argv=None):
     p.add_argument("--bridges", type=int, default=0, metavar="N", help="... with XEP-0198")
     p.add_argument("--shared", type=int, default=0, metavar="N",
                    help="... plain domains with two connections each")
+    p.add_argument("--callbridge", action="store_true", help="... and `callbridge run --echo`")
     p.add_argument("--seed", type=int, default=int(time.time()) % 1000000)
     p.add_argument("--lenient", action="store_true",
                    help="refused resumes and connections are counted, but no breach")
@@ -465,7 +475,8 @@ def arguments(argv=None):
     p.add_argument("--logs", action="store_true", help="the ends of the logs when it is wrong")
     p.add_argument("ledger", nargs="*", help="options for the ledger itself, after --")
     args = p.parse_args(argv)
-    components = args.components + args.bridges + args.shared > 0
+    components = args.components + args.bridges + args.shared + args.callbridge > 0
+    args.has_components = components
     args.pairs = PAIRS + (COMPONENT_PAIRS if components else [])
     if not args.victims:
         args.victims = SERVICES + (COMPONENT_SERVICES + ["supervisor"] if components else [])

@@ -284,6 +284,11 @@ uint32_t judge_sender_session(const struct judge *j, uint32_t entry)
 	return j->entries.at[entry].session;
 }
 
+uint32_t judge_party_of(const struct judge *j, uint32_t session)
+{
+	return j->sessions.at[session].party;
+}
+
 uint32_t judge_seat_of(const struct judge *j, uint32_t session)
 {
 	return j->sessions.at[session].seat;

@@ -42,7 +42,8 @@ enum count {
 	COUNTS
 };
 
-/* Rows of the table: who sent to whom. A bridge is a component with XEP-0198, a part one without. */
+/* Rows of the table: who sent to whom. A bridge is a component with XEP-0198, a part one without.
+ */
 enum {
 	ROW_SM_SM,
 	ROW_SM_PLAIN,
@@ -118,11 +119,11 @@ void judge_trouble(struct judge *j, uint32_t from, uint32_t until);
 /* The session is a component's, of which there may be several connections (shared). To it
  * everything is sent as to a bare JID, answers too. */
 void judge_component(struct judge *j, uint32_t session, bool shared);
-/* The size of a stanza; how much of one connection may be in the kernel; what serves components was
- * killed between the two: what was in there may be lost or come again. */
+/* The size of a stanza; how much of one connection may be in the kernel; what serves components is
+ * killed now: what is in there may be lost or come again. */
 void judge_weigh(struct judge *j, uint32_t entry, size_t bytes);
 void judge_buffer(struct judge *j, uint64_t bytes);
-void judge_cut(struct judge *j, uint32_t from, uint32_t until);
+void judge_cut(struct judge *j, uint32_t now);
 
 /* Counts what is not seen in entries. text: for the breach line, may be NULL. */
 void judge_count(struct judge *j, enum count count, const char *text);
@@ -130,6 +131,7 @@ uint64_t judge_counted(const struct judge *j, enum count count);
 
 uint32_t judge_entries(const struct judge *j);
 uint32_t judge_sender_session(const struct judge *j, uint32_t entry);
+uint32_t judge_party_of(const struct judge *j, uint32_t session);
 uint32_t judge_seat_of(const struct judge *j, uint32_t session);
 
 /* Everything is over. Call once. */

@@ -28,11 +28,11 @@ void judge_weigh(struct judge *j, uint32_t entry, size_t bytes)
 	j->entries.at[entry].bytes = (uint32_t)bytes;
 }
 
-void judge_cut(struct judge *j, uint32_t from, uint32_t until)
+void judge_cut(struct judge *j, uint32_t now)
 {
 	uint32_t n = ARRAY_ADD(j->cuts);
 
-	j->cuts.at[n] = (struct interval){from, until};
+	j->cuts.at[n] = now;
 }
 
 bool judge_is_component(const struct judge *j, uint32_t party)
@@ -42,18 +42,18 @@ bool judge_is_component(const struct judge *j, uint32_t party)
 	return newest != JUDGE_NONE && j->sessions.at[newest].component;
 }
 
-/* The cut that ended a plain component's session; NULL: none did. */
-static const struct interval *cut_of(const struct judge *j, const struct session *s)
+/* When the cut was that ended a plain component's session; JUDGE_NONE: none did. */
+static uint32_t cut_of(const struct judge *j, const struct session *s)
 {
 	if (!s->component || s->resumable || s->ended == JUDGE_NONE)
-		return NULL;
+		return JUDGE_NONE;
 	for (uint32_t i = j->cuts.len; i-- > 0;) {
-		const struct interval *cut = &j->cuts.at[i];
+		uint32_t cut = j->cuts.at[i];
 
-		if (cut->from <= s->ended + EARLY_MS && s->ended <= cut->until + LATE_MS)
-			return cut->until >= s->began ? cut : NULL;
+		if (cut > s->began && cut <= s->ended + EARLY_MS && s->ended <= cut + LATE_MS)
+			return cut;
 	}
-	return NULL;
+	return JUDGE_NONE;
 }
 
 /* Adds what was in the kernel at the end of this session, and judges that it can have been. */
@@ -96,7 +96,7 @@ void judge_component_untold(struct judge *j, uint32_t number)
 	uint32_t session = j->entries.at[number].session;
 	struct session *s = &j->sessions.at[session];
 
-	if (cut_of(j, s))
+	if (cut_of(j, s) != JUDGE_NONE)
 		unconfirmed(j, number, session, &s->unsent, COUNT_UNCONFIRMED_SENT);
 }
 
@@ -137,9 +137,9 @@ static uint32_t grave(const struct judge *j, uint32_t number)
 
 	for (uint32_t n = j->newest.at[e->to]; n != JUDGE_NONE; n = j->sessions.at[n].previous) {
 		const struct session *s = &j->sessions.at[n];
-		const struct interval *cut = cut_of(j, s);
+		uint32_t cut = cut_of(j, s);
 
-		if (cut && e->sent <= s->ended && e->sent + UNREAD_MS >= cut->from &&
+		if (cut != JUDGE_NONE && e->sent <= s->ended && e->sent + UNREAD_MS >= cut &&
 		    last_seen(j, e->session, n) <= number)
 			return n;
 	}
@@ -160,12 +160,12 @@ bool judge_component_lost(struct judge *j, uint32_t number)
 static void judge_again(struct judge *j, uint32_t number, const struct sight *sight)
 {
 	const struct session *s = &j->sessions.at[sight->session];
-	const struct interval *cut = cut_of(j, s);
+	uint32_t cut = cut_of(j, s);
 	uint64_t behind = s->bytes - sight->at + j->entries.at[number].bytes;
 
 	if (s->resumable)
 		return; /* its client has given it up, or it was refused */
-	if (!cut || sight->first + UNTOLD_MS < cut->from)
+	if (cut == JUDGE_NONE || sight->first + UNTOLD_MS < cut)
 		judge_breach(j, COUNT_TWICE, number, sight->session, sight->first);
 	else if (behind > j->buffer)
 		judge_breach(j, COUNT_UNCONFIRMED_BEYOND, number, sight->session, sight->first);
@@ -177,10 +177,17 @@ static void judge_again(struct judge *j, uint32_t number, const struct sight *si
 void judge_component_end(struct judge *j, uint32_t number)
 {
 	const struct entry *e = &j->entries.at[number];
+	bool newest = true;
 
-	if (!judge_is_component(j, e->to) || e->sight == JUDGE_NONE || e->sendings > 1)
+	if (!judge_is_component(j, e->to) || e->sendings > 1)
 		return;
-	for (uint32_t n = j->sights.at[e->sight].previous; n != JUDGE_NONE;
-	     n = j->sights.at[n].previous)
-		judge_again(j, number, &j->sights.at[n]);
+	for (uint32_t n = e->sight; n != JUDGE_NONE; n = j->sights.at[n].previous) {
+		const struct sight *s = &j->sights.at[n];
+
+		if (s->times == 0) /* a copy, for the sender's other client */
+			continue;
+		if (!newest)
+			judge_again(j, number, s);
+		newest = false;
+	}
 }

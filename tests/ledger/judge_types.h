@@ -86,7 +86,7 @@ struct judge {
 	ARRAY(struct sight) sights;
 	ARRAY(struct archived) archived;
 	ARRAY(struct interval) troubles;
-	ARRAY(struct interval) cuts; /* cm-component was killed */
+	ARRAY(uint32_t) cuts; /* when cm-component was killed */
 	ARRAY(struct block_step) blocks;
 	ARRAY(uint32_t) newest; /* by party: its last session */
 	ARRAY(bool) read;	/* by party: its archive */

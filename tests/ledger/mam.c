@@ -123,6 +123,8 @@ void mam_take(struct member *m, struct slice message)
 	snprintf(query, sizeof query, "%u", r ? r->query : 0);
 	if (!r || !slice_is(scan_attribute(result, "queryid"), query))
 		return;
+	if (part_is_echo(m->crowd, original))
+		return;
 	uint32_t entry = talk_token(m, original);
 	if (entry == JUDGE_NONE || r->len == PAGE)
 		return;

@@ -32,6 +32,7 @@ static const char help[] =
 	"  --components N         XEP-0114: part0.DOMAIN, part1.DOMAIN, ... (0)\n"
 	"  --bridges N            ... with XEP-0198: bridge0.DOMAIN, ... (0)\n"
 	"  --shared N             ... with two connections each: shared0.DOMAIN, ... (0)\n"
+	"  --echo JID             a component that sends messages back, and loses none\n"
 	"  --component-port N     where they connect, in clear (5223)\n"
 	"  --secret S             of all of them (ledger)\n"
 	"  --component-share S    of the messages: to or from one (0.3)\n"
@@ -54,7 +55,7 @@ static const char help[] =
 	"  --json                 one JSON object instead of the table\n"
 	"  --verbose              what happens to each client, on stderr\n"
 	"Signals: SIGUSR1 something is being killed, SIGUSR2 it is back (for plain clients);\n"
-	"before SIGUSR1: SIGRTMIN it is what serves components, SIGRTMIN+1 that is restarted.\n";
+	"SIGRTMIN what serves components is killed now, SIGRTMIN+1 it is restarted.\n";
 
 struct spec {
 	const char *name;
@@ -71,6 +72,7 @@ static const struct spec specs[] = {
 	{"user", TEXT, AT(server.user), 0, 0},
 	{"password", TEXT, AT(server.password), 0, 0},
 	{"ca", TEXT, AT(server.ca), 0, 0},
+	{"echo", TEXT, AT(echo), 0, 0},
 	{"secret", TEXT, AT(secret), 0, 0},
 	{"components", NUMBER, AT(components), 0, 1000},
 	{"bridges", NUMBER, AT(bridges), 0, 1000},
@@ -101,7 +103,14 @@ static const struct spec specs[] = {
 	{"verbose", FLAG, AT(verbose), 0, 0},
 };
 
-enum { SPECS = sizeof specs / sizeof *specs, OPT_PORT = SPECS, OPT_COMPONENT_PORT, OPT_TLS, OPT_HELP, OPTS };
+enum {
+	SPECS = sizeof specs / sizeof *specs,
+	OPT_PORT = SPECS,
+	OPT_COMPONENT_PORT,
+	OPT_TLS,
+	OPT_HELP,
+	OPTS
+};
 
 static bool number(uint32_t *out, const char *name, const char *text, uint32_t min, uint32_t max)
 {

@@ -9,11 +9,27 @@
 #include <string.h>
 
 #include "base/xmem.h"
+#include "bench/scan.h"
 #include "tests/ledger/crowd.h"
 
 #define BUFFER	 8192 /* small, so that what one does not read waits in the server's kernel, too */
 #define PAUSE_MS 100  /* after the first failure; doubled up to */
 #define PAUSES	 4
+
+/* It lives as long as we, wherever it is: what comes back it has seen. */
+static void begin_echo(struct crowd *w, uint32_t parts)
+{
+	if (!w->opts->echo)
+		return;
+	w->echo = judge_session_begin(w->judge, w->clients - w->opts->twins + parts, JUDGE_NONE,
+				      true, 0);
+	judge_component(w->judge, w->echo, false);
+}
+
+bool part_is_echo(const struct crowd *w, struct slice stanza)
+{
+	return w->opts->echo && slice_is(scan_attribute(stanza, "from"), w->opts->echo);
+}
 
 uint32_t part_init(struct crowd *w)
 {
@@ -36,10 +52,12 @@ uint32_t part_init(struct crowd *w)
 						  .secret = o->secret,
 						  .buffer = BUFFER};
 	}
+	begin_echo(w, count);
 	return count + o->shared;
 }
 
-/* Their own half is as small as BUFFER says (doubled: socket(7)); the server's grows as it likes. */
+/* Their own half is as small as BUFFER says (doubled: socket(7)); the server's grows as it likes.
+ */
 uint64_t part_buffer(void)
 {
 	unsigned long long min = 0, usual = 0, most = 4194304;

@@ -117,6 +117,23 @@ void talk_say(struct member *m, enum judge_kind kind, const struct member *to)
 	str_clear(&text);
 }
 
+void talk_to_echo(struct member *m)
+{
+	struct crowd *w = m->crowd;
+	uint32_t number = judge_send(w->judge, JUDGE_BARE, m->session,
+				     judge_party_of(w->judge, w->echo), JUDGE_NONE, crowd_ms(w));
+	struct str text = STR_INIT;
+
+	str_adds(&text, "<message type='chat' id='");
+	token_add_id(&text, w->run, number);
+	str_addf(&text, "' to='%s'><body>", w->opts->echo);
+	token_add(&text, w->run, m->seat, number, padding(w));
+	str_adds(&text, "</body></message>");
+	judge_weigh(w->judge, number, text.len);
+	put_and_ask(m, number, str_slice(&text));
+	str_clear(&text);
+}
+
 void talk_put(struct member *m, struct slice stanza)
 {
 	put(m, JUDGE_NONE, stanza);
@@ -271,6 +288,18 @@ static void take_failed(struct member *m, struct slice stanza)
 
 /* Receiving. */
 
+/* What was sent there was seen there. */
+static void take_echo(struct member *m, struct slice message)
+{
+	uint32_t number = talk_token(m, message);
+
+	if (number == JUDGE_NONE)
+		return;
+	m->crowd->last_sight = crowd_ms(m->crowd);
+	judge_see(m->crowd->judge, number, m->crowd->echo, 0, m->crowd->last_sight);
+	judge_count(m->crowd->judge, COUNT_ECHOES, NULL);
+}
+
 static void see(struct member *m, uint32_t number, uint64_t name)
 {
 	m->crowd->last_sight = crowd_ms(m->crowd);
@@ -352,6 +381,8 @@ static void take_copy(struct member *m, struct slice stanza)
 		judge_count(m->crowd->judge, COUNT_CARBON_BOUNCES, NULL);
 		return;
 	}
+	if (part_is_echo(m->crowd, message))
+		return;
 	number = talk_token(m, message);
 	if (number == JUDGE_NONE)
 		return;
@@ -378,6 +409,10 @@ static void take_message(struct member *m, struct slice stanza)
 			take_bounce(m, number, stanza);
 		else
 			judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
+		return;
+	}
+	if (part_is_echo(m->crowd, stanza)) {
+		take_echo(m, stanza);
 		return;
 	}
 	number = talk_token(m, stanza);

@@ -201,6 +201,20 @@ class Instance:
             return False
 
 
+def judges(i):
+    """Processes of this instance that judge a configuration."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as f:
+                argv = f.read().split("\0")
+        except OSError:
+            continue
+        if argv[0].startswith(i.bin + "/") and "-n" in argv:
+            found.append(int(name))
+    return found
+
+
 CASES = []
 
 
@@ -375,6 +389,38 @@ def reload_is_for_all_or_for_none(i):
     check(i.service("router")["generation"] == 2, "what restarts uses what was accepted")
     i.configure(domains='[ "two.example" ]', users__router='"somebody"')
     check("users.router has changed" in i.fails(1, "reload"), "needs a restart")
+
+
+@case
+def a_reason_of_any_length_is_told(i):
+    i.ok("start")
+    good = i.read("conf/roundhouse.conf")
+    i.write("conf/roundhouse.conf", good.replace("log = {", 'log = {\n\tlevel = "%s";' % ("x" * 200000)))
+    check('log.level is "xxx' in i.fails(1, "reload"), "refused")
+    check("no service or instance" in i.fails(1, "restart", "y" * 65000), "refused")
+    i.write("conf/roundhouse.conf", good)
+    i.ok("reload")
+
+
+@case
+def a_stop_while_a_reload_is_judged_stops_all(i):
+    i.configure(supervisor__drain_ms=1000)
+    i.ok("start")
+    i.do("cm-client-1", "stubborn")  # so that the judges are done first
+    i.configure(cm_client__instances=3)
+    i.write("do/slow", "")
+    reload = i.popen("reload")
+    wait_for(5, "judges", lambda: judges(i))
+    stop = i.popen("stop")
+    wait_for(5, "the stop", lambda: "event=stop_requested" in i.log("supervisor"))
+    os.unlink(os.path.join(i.dir, "do/slow"))
+    out = stop.communicate(timeout=20 * SLOW)[0]
+    check(stop.returncode == 0, "stop gave", out)
+    out = reload.communicate(timeout=20 * SLOW)[0]
+    check(reload.returncode != 0, "reload gave", out)
+    check("cm-client-3" not in i.log("supervisor"), i.log("supervisor"))
+    i.ok("start")
+    check(i.status()["generation"] >= 2 and i.service("cm-client-3")["ready"], "the new one")
 
 
 def served(where):

@@ -2,7 +2,7 @@
  * dummy - stands for any service in the supervisor's tests: one program under several names, built
  * on the real proc_main(). It accepts on its listeners, says who it is, and obeys a file: do/
  * INSTANCE holds one word (ready, unready, alarm, segv, hang, exit, say TEXT, stubborn), which
- * it removes and does.
+ * it removes and does. While do/slow exists judging a configuration does not end.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,8 +157,11 @@ static void dummy_deinit(void *state)
 	free(d);
 }
 
+/* While do/slow is there it is still thinking about it. */
 static bool dummy_check(const struct config *cfg, char *why, size_t whylen)
 {
+	while (access("do/slow", F_OK) == 0)
+		usleep(10000);
 	if (strcmp(cfg->domains[0], "refused.example") != 0)
 		return true;
 	snprintf(why, whylen, "the dummy does not like refused.example; name another domain");

@@ -217,12 +217,23 @@ static void a_question_to_the_datastore_survives_the_router(void **state)
 	component_close(&c);
 }
 
+static bool withdrawn(void)
+{
+	return has_said("UNBIND gone;");
+}
+
+static bool gone(void)
+{
+	return has_said("UNBIND gone;UNBIND gone;");
+}
+
 static bool asked(void)
 {
 	return rig.asked == 1;
 }
 
-static void a_session_for_a_component_that_has_left_is_given_back(void **state)
+static void
+a_component_that_leaves_while_it_waits_withdraws_and_gives_back_what_comes_late(void **state)
 {
 	struct component c;
 
@@ -232,10 +243,11 @@ static void a_session_for_a_component_that_has_left_is_given_back(void **state)
 	assert_true(component_open(&c, 0));
 	component_prove(&c);
 	rig_wait(asked, "BIND_DOMAIN");
+	component_say(&c, "<presence from='cb1.localhost' to='a@localhost'/>"); /* not taken yet */
 	close(c.fd);
-	usleep(100 * 1000);
+	rig_wait(withdrawn, "UNBIND at once");
 	rig_do(put_bound);
-	rig_wait(lost, "UNBIND");
+	rig_wait(gone, "UNBIND again");
 	rig_stop();
 	str_clear(&c.in);
 }
@@ -388,7 +400,8 @@ int main(void)
 			who_is_silent_for_three_seconds_is_dead_and_closed_when_the_router_says_so),
 		cmocka_unit_test(a_new_router_is_asked_again),
 		cmocka_unit_test(a_question_to_the_datastore_survives_the_router),
-		cmocka_unit_test(a_session_for_a_component_that_has_left_is_given_back),
+		cmocka_unit_test(
+			a_component_that_leaves_while_it_waits_withdraws_and_gives_back_what_comes_late),
 		cmocka_unit_test(what_the_others_refuse_is_said_as_a_stream_error),
 		cmocka_unit_test(a_session_is_resumed_or_left_detached_when_nobody_waits_any_more),
 		cmocka_unit_test(a_drain_ends_plain_streams_and_leaves_counted_ones_unclosed),

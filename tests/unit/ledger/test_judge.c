@@ -33,7 +33,13 @@
  * Archives (XEP-0313), at the end:
  *   A  the last message is in both, L the one before; ( in juliet's, ) in romeo's, T in another
  *   N  romeo sees the last message under a name, M it is in both archives under another one
- *   a  they have been read to the end */
+ *   a  they have been read to the end
+ * Components (stories of one: romeo's account is one, whose other client is its second connection
+ * if it is shared; juliet is one where it says so): C  cm-component is killed just now, for half a
+ * second; romeo's session ends and a new one begins E  it ends and begins again although nothing
+ * was killed Q  cm-component is killed just now; juliet's session ends and a new one begins v  the
+ * next messages are as big as what the kernel may have m  juliet's message to another one (an
+ * account of its own), seen there: the server had it */
 struct story {
 	const char *name;
 	const char *events;
@@ -41,6 +47,8 @@ struct story {
 	bool plain_romeo;
 	enum count breach; /* COUNTS = none */
 	uint64_t breaches;
+	enum { NO_COMPONENT, TO_COMPONENT, TO_SHARED, OF_COMPONENT } component;
+	enum count noted; /* a count that is 1, 0 = none */
 };
 
 struct scene {
@@ -49,8 +57,12 @@ struct scene {
 	uint32_t juliet, romeo, other, third, twin; /* sessions */
 	uint32_t last;
 	bool plain_juliet, plain_romeo;
+	int component;
+	size_t bytes; /* of what is sent */
 	int told;
 };
+
+#define BUFFER 1000
 
 static void on_breach(void *arg, enum count count, const char *text)
 {
@@ -65,19 +77,24 @@ static void send(struct scene *s, enum judge_kind kind)
 {
 	uint32_t to = kind == JUDGE_PING ? 0 : 1;
 	uint32_t session = kind == JUDGE_PING ? s->juliet : s->romeo;
+	bool bare = kind == JUDGE_BARE || (s->component != OF_COMPONENT && s->component && to == 1);
 
-	s->last = judge_send(s->judge, kind, s->juliet, to,
-			     kind == JUDGE_BARE ? JUDGE_NONE : session, s->now);
+	s->last = judge_send(s->judge, kind, s->juliet, to, bare ? JUDGE_NONE : session, s->now);
+	judge_weigh(s->judge, s->last, s->bytes);
 }
 
 static void begin_juliet(struct scene *s)
 {
 	s->juliet = judge_session_begin(s->judge, 0, 0, !s->plain_juliet, s->now);
+	if (s->component == OF_COMPONENT)
+		judge_component(s->judge, s->juliet, false);
 }
 
 static void begin_romeo(struct scene *s)
 {
 	s->romeo = judge_session_begin(s->judge, 1, 1, !s->plain_romeo, s->now);
+	if (s->component == TO_COMPONENT || s->component == TO_SHARED)
+		judge_component(s->judge, s->romeo, s->component == TO_SHARED);
 }
 
 static void see(struct scene *s, uint32_t entry, uint32_t session)
@@ -186,6 +203,33 @@ static void play_archives(struct scene *s, char event)
 	}
 }
 
+static void play_components(struct scene *s, char event)
+{
+	switch (event) {
+	case 'C':
+		judge_cut(s->judge, s->now);
+		/* fall through */
+	case 'E':
+		judge_session_end(s->judge, s->romeo, s->now);
+		begin_romeo(s);
+		break;
+	case 'Q':
+		judge_cut(s->judge, s->now);
+		judge_session_end(s->judge, s->juliet, s->now);
+		begin_juliet(s);
+		break;
+	case 'v':
+		s->bytes = BUFFER;
+		break;
+	case 'm':
+		see(s, judge_send(s->judge, JUDGE_BARE, s->juliet, 2, JUDGE_NONE, s->now),
+		    s->third);
+		break;
+	default:
+		play_archives(s, event);
+	}
+}
+
 static void play_sending(struct scene *s, char event)
 {
 	switch (event) {
@@ -214,7 +258,7 @@ static void play_sending(struct scene *s, char event)
 		judge_bounce(s->judge, s->last, JUDGE_UNAVAILABLE, s->now);
 		break;
 	default:
-		play_archives(s, event);
+		play_components(s, event);
 	}
 }
 
@@ -260,11 +304,17 @@ static void play(struct scene *s, char event)
 
 static void tell(const struct story *story, struct verdict *out, struct scene *s)
 {
-	*s = (struct scene){.plain_juliet = story->plain_juliet, .plain_romeo = story->plain_romeo};
+	*s = (struct scene){.plain_juliet = story->plain_juliet,
+			    .plain_romeo = story->plain_romeo,
+			    .component = story->component,
+			    .bytes = BUFFER / 10};
 	s->judge = judge_new(on_breach, s);
+	judge_buffer(s->judge, BUFFER);
 	begin_juliet(s);
-	begin_romeo(s);
 	s->other = judge_session_begin(s->judge, 1, 2, !story->plain_romeo, 0);
+	if (story->component == TO_SHARED)
+		judge_component(s->judge, s->other, true);
+	begin_romeo(s);
 	s->third = judge_session_begin(s->judge, 2, 3, true, 0);
 	s->twin = judge_session_begin(s->judge, 0, 4, true, 0);
 	s->now = 1000;
@@ -287,18 +337,20 @@ static void judge_stories(const struct story *stories, size_t count)
 			fail_msg("%s: %d breaches", t->name, (int)verdict_breaches(&v, false));
 		if (t->breach != COUNTS && v.counts[t->breach] != t->breaches)
 			fail_msg("%s: not counted as what it is", t->name);
+		if (t->noted && v.counts[t->noted] != 1)
+			fail_msg("%s: noted %d times", t->name, (int)v.counts[t->noted]);
 		assert_int_equal(s.told, t->breaches);
 	}
 }
 
 #define STORIES(list) judge_stories(list, sizeof list / sizeof *list)
-#define KEPT(name, events)                    \
-	{                                     \
-		name, events, 0, 0, COUNTS, 0 \
+#define KEPT(name, events)                          \
+	{                                           \
+		name, events, 0, 0, COUNTS, 0, 0, 0 \
 	}
-#define BROKEN(name, events, breach, n)       \
-	{                                     \
-		name, events, 0, 0, breach, n \
+#define BROKEN(name, events, breach, n)             \
+	{                                           \
+		name, events, 0, 0, breach, n, 0, 0 \
 	}
 
 static void finds_what_was_lost(void **state)
@@ -325,8 +377,10 @@ static void finds_what_hangs(void **state)
 		BROKEN("seen and not acknowledged", "sx", COUNT_STUCK, 1),
 		BROKEN("neither", "s", COUNT_STUCK, 1),
 		KEPT("its sender has gone", "sj"),
-		{"a plain client's ping on a living connection", "p", true, false, COUNT_STUCK, 1},
-		{"a plain client's message: nobody acknowledges", "s", true, false, COUNTS, 0},
+		{"a plain client's ping on a living connection", "p", true, false, COUNT_STUCK, 1,
+		 0, 0},
+		{"a plain client's message: nobody acknowledges", "s", true, false, COUNTS, 0, 0,
+		 0},
 	};
 
 	(void)state;
@@ -389,10 +443,10 @@ static void lets_pass_what_is_allowed(void **state)
 		KEPT("a ping answered", "pPk"),
 		KEPT("a ping whose session has gone", "pkj"),
 		KEPT("a request between two sessions that have gone", "ikej"),
-		{"a plain sender while something dies", "stk", true, false, COUNTS, 0},
-		{"to a plain client that vanishes then", "ske", false, true, COUNTS, 0},
+		{"a plain sender while something dies", "stk", true, false, COUNTS, 0, 0, 0},
+		{"to a plain client that vanishes then", "ske", false, true, COUNTS, 0, 0, 0},
 		{"to a plain client just before its first session ends", "seek", false, true,
-		 COUNTS, 0},
+		 COUNTS, 0, 0, 0},
 	};
 
 	(void)state;
@@ -458,7 +512,7 @@ static void finds_what_is_wrong_in_archives(void **state)
 		KEPT("sent anew, and archived twice", "snkxAAa"),
 		KEPT("not read", "skx"),
 		{"a plain client was on its way out, but it was delivered", "ske(a", false, true,
-		 COUNT_ARCHIVE_HOLE, 1},
+		 COUNT_ARCHIVE_HOLE, 1, 0, 0},
 	};
 
 	(void)state;
@@ -498,12 +552,96 @@ static void finds_what_passes_a_block(void **state)
 static void plain_clients_are_judged_when_nothing_dies(void **state)
 {
 	static const struct story stories[] = {
-		{"from one", "sk", true, false, COUNT_LOST, 1},
-		{"from one, long after a death", "twsk", true, false, COUNT_LOST, 1},
-		{"to one that stays", "sk", false, true, COUNT_LOST, 1},
-		{"to one that vanishes long after", "skwe", false, true, COUNT_LOST, 1},
-		{"to one that vanished long before", "ewsk", false, true, COUNT_LOST, 1},
-		{"seen twice by one", "skxx", false, true, COUNT_TWICE, 1},
+		{"from one", "sk", true, false, COUNT_LOST, 1, 0, 0},
+		{"from one, long after a death", "twsk", true, false, COUNT_LOST, 1, 0, 0},
+		{"to one that stays", "sk", false, true, COUNT_LOST, 1, 0, 0},
+		{"to one that vanishes long after", "skwe", false, true, COUNT_LOST, 1, 0, 0},
+		{"to one that vanished long before", "ewsk", false, true, COUNT_LOST, 1, 0, 0},
+		{"seen twice by one", "skxx", false, true, COUNT_TWICE, 1, 0, 0},
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+#define TO(name, events, breach, n)                            \
+	{                                                      \
+		name, events, 0, 1, breach, n, TO_COMPONENT, 0 \
+	}
+#define NOTED(name, events, kind, noted)                   \
+	{                                                  \
+		name, events, 0, 1, COUNTS, 0, kind, noted \
+	}
+
+static void what_a_plain_component_gets_is_excused_by_a_kill_of_cm_component_only(void **state)
+{
+	static const struct story stories[] = {
+		NOTED("lost in the kernel", "skC", TO_COMPONENT, COUNT_UNCONFIRMED_LOST),
+		NOTED("... behind what came", "ssKkXC", TO_COMPONENT, COUNT_UNCONFIRMED_LOST),
+		NOTED("an answer", "ikC", TO_COMPONENT, COUNT_UNCONFIRMED_LOST),
+		NOTED("come again", "skxCx", TO_COMPONENT, COUNT_UNCONFIRMED_TWICE),
+		NOTED("again, and what follows", "skxsCXxKk", TO_COMPONENT,
+		      COUNT_UNCONFIRMED_TWICE),
+		NOTED("on the other connection", "skxCo", TO_SHARED, COUNT_UNCONFIRMED_TWICE),
+		TO("nothing was killed", "sk", COUNT_LOST, 1),
+		TO("its connection ended, but nothing was killed", "skE", COUNT_LOST, 1),
+		TO("again, but nothing was killed", "skxEx", COUNT_TWICE, 1),
+		TO("again on one connection", "skxx", COUNT_TWICE, 1),
+		TO("something else died", "stk", COUNT_LOST, 1),
+		TO("a hole: what came behind it has come", "ssKkxC", COUNT_LOST, 1),
+		TO("sent when the connection was gone", "Csk", COUNT_LOST, 1),
+		TO("had come long before", "skxwCx", COUNT_TWICE, 1),
+		TO("sent long before", "skwwC", COUNT_LOST, 1),
+		TO("three times, killed once", "skxCxEx", COUNT_TWICE, 1),
+		TO("lost, more than fits into the kernel", "vsskKC", COUNT_UNCONFIRMED_BEYOND, 1),
+		TO("again, more than fits into the kernel", "vskxskxC1x", COUNT_UNCONFIRMED_BEYOND,
+		   1),
+		TO("the second first, on one connection", "ssKkxX", COUNT_OVERTAKEN, 1),
+		TO("the second first, before and after", "ssKkxCX", COUNT_OVERTAKEN, 1),
+		TO("what comes again in another order", "ssKkXxCxX", COUNT_OVERTAKEN, 1),
+		TO("the sender's other client has a copy", "cskyx", COUNTS, 0),
+		TO("waited for its next connection", "Cskx", COUNTS, 0),
+		TO("came back", "skCb", COUNTS, 0),
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void a_component_with_stream_management_is_excused_by_nothing(void **state)
+{
+	static const struct story stories[] = {
+		{"lost at a kill", "skC", 0, 0, COUNT_LOST, 1, TO_COMPONENT, 0},
+		{"twice", "skxx", 0, 0, COUNT_TWICE, 1, TO_COMPONENT, 0},
+		{"sent and not acknowledged", "s", 0, 0, COUNT_STUCK, 1, OF_COMPONENT, 0},
+		{"sent and lost", "skQ", 0, 0, COUNT_LOST, 1, OF_COMPONENT, 0},
+		{"in another order on its next session", "ssKkxCX", 0, 0, COUNT_OVERTAKEN, 1,
+		 TO_COMPONENT, 0},
+		{"in order", "sskKXx", 0, 0, COUNTS, 0, TO_COMPONENT, 0},
+	};
+
+	(void)state;
+	STORIES(stories);
+}
+
+static void
+what_a_plain_component_sends_is_unconfirmed_until_the_server_had_something_later(void **state)
+{
+	static const struct story stories[] = {
+		{"gone with the kernel", "sQ", 1, 0, COUNTS, 0, OF_COMPONENT,
+		 COUNT_UNCONFIRMED_SENT},
+		{"acknowledged", "skQ", 1, 0, COUNT_LOST, 1, OF_COMPONENT, 0},
+		{"acknowledged, and something else dies", "stk", 1, 0, COUNT_LOST, 1, OF_COMPONENT,
+		 0},
+		{"the server had a later one", "smQ", 1, 0, COUNT_LOST, 1, OF_COMPONENT, 0},
+		{"the server had an earlier one", "msQ", 1, 0, COUNTS, 0, OF_COMPONENT,
+		 COUNT_UNCONFIRMED_SENT},
+		{"more than fits into the kernel", "vssQ", 1, 0, COUNT_UNCONFIRMED_BEYOND, 1,
+		 OF_COMPONENT, COUNT_UNCONFIRMED_SENT},
+		{"twice", "sxxk", 1, 0, COUNT_TWICE, 1, OF_COMPONENT, 0},
+		{"its ping is not answered", "p", 1, 0, COUNT_STUCK, 1, OF_COMPONENT, 0},
+		{"on the next connection", "sQskx", 1, 0, COUNTS, 0, OF_COMPONENT,
+		 COUNT_UNCONFIRMED_SENT},
 	};
 
 	(void)state;
@@ -512,7 +650,7 @@ static void plain_clients_are_judged_when_nothing_dies(void **state)
 
 static void the_table_adds_up(void **state)
 {
-	static const struct story story = {"", "skxskbiKkxpPkSke", false, false, COUNTS, 1};
+	static const struct story story = {"", "skxskbiKkxpPkSke", 0, 0, COUNTS, 1, 0, 0};
 	struct verdict v;
 	struct scene s;
 
@@ -556,6 +694,11 @@ int main(void)
 		cmocka_unit_test(finds_what_is_wrong_in_archives),
 		cmocka_unit_test(finds_what_passes_a_block),
 		cmocka_unit_test(plain_clients_are_judged_when_nothing_dies),
+		cmocka_unit_test(
+			what_a_plain_component_gets_is_excused_by_a_kill_of_cm_component_only),
+		cmocka_unit_test(a_component_with_stream_management_is_excused_by_nothing),
+		cmocka_unit_test(
+			what_a_plain_component_sends_is_unconfirmed_until_the_server_had_something_later),
 		cmocka_unit_test(the_table_adds_up),
 		cmocka_unit_test(strict_makes_refusals_breaches),
 	};
