@@ -121,12 +121,13 @@ bench: deps
 	@$(MAKE) --no-print-directory V=release programs $(O)/release/bin/xmpp-load \
 		$(O)/release/bin/relay
 	@BIN=$(abspath $(O)/release/bin) bench/run $(ARGS)
-# The long ledger: 10 minutes of kills at 2,000 messages a second, with carbons, blocking and archive
-# (tests/ledger/README.md).
+# The long ledger: 10 minutes of kills at 2,000 messages a second, with carbons, blocking, archive and
+# components (tests/ledger/README.md).
 soak: deps
 	@$(MAKE) --no-print-directory V=release programs $(O)/release/bin/ledger
 	@BIN=$(abspath $(O)/release/bin) tests/ledger/drive.py --seconds 600 --kills 60 --rate 2000 \
-		--carbons 0.7 --block 0.2 --archive --keep $(O)/soak-logs $(ARGS)
+		--carbons 0.7 --block 0.2 --archive --components 4 --bridges 4 --shared 2 --callbridge \
+		--keep $(O)/soak-logs $(ARGS)
 clean:
 	rm -rf $(O)
 format:

@@ -167,6 +167,30 @@ static size_t use(struct bridge *b, const char *p, size_t len)
 	return from;
 }
 
+static bool only_space(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != ' ' && p[i] != '\n' && p[i] != '\r' && p[i] != '\t')
+			return false;
+	return true;
+}
+
+/* What came in the clear behind <proceed/> must not be taken for protected (RFC 6120 5.4.3.3):
+ * whoever sits in between could say anything there. */
+static size_t use_safely(struct bridge *b, const char *p, size_t len)
+{
+	size_t used = use(b, p, len);
+
+	if (b->link.stream.state != BRIDGE_SECURING)
+		return used;
+	if (!only_space(p + used, len - used))
+		bridge_link_end(b, BRIDGE_CAUSE_TLS,
+				"bytes came in the clear behind <proceed/>: somebody between us and "
+				"the server may have put them there");
+	b->link.scanned = 0;
+	return len;
+}
+
 static void update_reading(struct bridge *b)
 {
 	struct bridge_link *l = &b->link;
@@ -195,7 +219,7 @@ static void on_bytes(void *arg, const char *data, size_t len)
 	l->last_read = loop_now(b->loop);
 	l->feeding = true;
 	if (l->in.len == 0) {
-		size_t used = use(b, data, len);
+		size_t used = use_safely(b, data, len);
 
 		if (used < len && !l->gone && !l->ending)
 			str_add(&l->in, data + used, len - used);
@@ -203,7 +227,7 @@ static void on_bytes(void *arg, const char *data, size_t len)
 			l->scanned = 0;
 	} else {
 		str_add(&l->in, data, len);
-		keep_from(l, use(b, l->in.data, l->in.len));
+		keep_from(l, use_safely(b, l->in.data, l->in.len));
 	}
 	l->feeding = false;
 	update_reading(b);

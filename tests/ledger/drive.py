@@ -4,8 +4,8 @@ drive - the ledger test: an instance, its accounts, the ledger program, and kill
 
     tests/ledger/drive.py [options] [-- options of the ledger]
 
-Starts Roundhouse from $BIN (build/bin) in a directory of its own with two cm-clients, runs the
-ledger and, while it sends, kills services with SIGKILL in random order, two in quick succession
+Starts Roundhouse from $BIN (build/bin) in a directory of its own with two cm-clients and two
+cm-components, runs the ledger and, while it sends, kills services with SIGKILL in random order, two in quick succession
 now and then, and restarts some as an operator would. At the end the books of `xmpp stats` must
 balance with nothing held. Exit code 0 only when the ledger and the books are in order.
 --server prosody shows what the same ledger says about another server, if that is installed.

@@ -243,7 +243,9 @@ bool talk_acknowledged(struct member *m, struct slice element)
 /* A plain client: the server answers in order, so it has what was sent before the ping. */
 static void ping_answered(struct member *m, uint32_t number)
 {
-	if (m->sm_on)
+	const struct judge *j = m->crowd->judge;
+
+	if (m->sm_on || judge_sender_session(j, number) != m->session)
 		return;
 	while (m->sm.len && sm_oldest(&m->sm)->entry <= number)
 		pop_acknowledged(m);
@@ -314,13 +316,22 @@ struct slice talk_inside(struct slice stanza, const char *start)
 	return at ? slice_of(at, stanza.len - (size_t)(at - stanza.data)) : SLICE_NONE;
 }
 
-/* Is it a stanza of this client? */
+static void foreign(const struct member *m, struct slice stanza)
+{
+	judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
+	crowd_tell(m, "foreign: %.*s", SLICE_ARG(stanza));
+}
+
+/* Is it a stanza of this client, or of this component, which may have two connections? */
 static bool is_mine(const struct member *m, uint32_t number)
 {
 	const struct judge *j = m->crowd->judge;
+	const struct member *from;
 
-	return number < judge_entries(j) &&
-	       judge_seat_of(j, judge_sender_session(j, number)) == m->seat;
+	if (number >= judge_entries(j))
+		return false;
+	from = &m->crowd->members[judge_seat_of(j, judge_sender_session(j, number))];
+	return from == m || (m->part && from->part == m->part);
 }
 
 static void take_bounce(struct member *m, uint32_t number, struct slice stanza)
@@ -408,7 +419,7 @@ static void take_message(struct member *m, struct slice stanza)
 		if (token_parse_id(id, m->crowd->run, &number) && is_mine(m, number))
 			take_bounce(m, number, stanza);
 		else
-			judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
+			foreign(m, stanza);
 		return;
 	}
 	if (part_is_echo(m->crowd, stanza)) {
@@ -504,7 +515,7 @@ static void take_iq(struct member *m, struct slice stanza)
 			see(m, number, 0);
 	} else if (!token_parse_id(scan_attribute(stanza, "id"), m->crowd->run, &number) ||
 		   !is_mine(m, number)) {
-		judge_count(m->crowd->judge, COUNT_FOREIGN, NULL);
+		foreign(m, stanza);
 	} else if (slice_is(type, "result")) {
 		see(m, number, 0);
 		ping_answered(m, number);

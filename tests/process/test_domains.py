@@ -286,6 +286,7 @@ def no_more_connections_than_it_may_have(bed):
     b.do("bind", 12, "c.test", SHARED, 0, 2)
     b.expect("refused 12 resource-constraint")
     a.do("end", 10)
+    time.sleep(0.2 * SLOW)  # another link
     b.do("bind", 13, "c.test", SHARED, 0, 2)
     b.expect("bound 13")
 
