@@ -425,18 +425,34 @@ void bridge_stop(struct bridge *b)
 		b->exec_stopped = true;
 }
 
+static void tell_unsent(const struct bridge *b)
+{
+	size_t unread = b->exec ? bridge_exec_lines(b->exec) : 0;
+
+	if (b->out.count || unread)
+		log_warn(
+			CTX,
+			"event=stopped stanzas_not_sent=%zu stanzas_not_taken_by_the_program=%zu "
+			"next=\"those not sent are lost; of the others the server sends again what "
+			"it counts (XEP-0198)\"",
+			b->out.count, unread);
+}
+
 /* In each turn: first the program, then what it said, then the stream. */
 void bridge_check_stopped(struct bridge *b)
 {
 	if (!b->stopping || b->stopped || !b->exec_stopped)
 		return;
-	if (b->link.conn && !b->link.live && !b->link.ending)
+	if (b->link.conn && !b->link.live && !b->link.ending) {
 		bridge_link_drop(b);
-	else if (b->link.conn && !b->link.ending && bridge_queue_unwritten(&b->out) == 0)
+	} else if (b->link.conn && !b->link.ending && bridge_queue_unwritten(&b->out) == 0) {
 		bridge_link_close(b);
+		bridge_queue_arrived(&b->out, b->out.written); /* as far as we can know */
+	}
 	if (b->link.conn)
 		return;
 	b->stopped = true;
+	tell_unsent(b);
 	loop_timer_stop(b->grace);
 	b->host.on_stopped(b->host.arg);
 }

@@ -88,6 +88,8 @@ struct bridge {
 	struct monotime since;
 	struct bridge_stats stats;
 	size_t uncounted; /* lines that wait for the program and are not of this XEP-0198 session */
+	size_t careful;	  /* so many of out go one at a time, each when the last has arrived */
+	unsigned int blamed;	 /* times that the server ended the stream at the oldest of them */
 	uint64_t refused_unsaid; /* refused lines that no line of log has told */
 	struct monotime refused_said;
 	bool acks_armed;
@@ -121,6 +123,8 @@ void bridge_flow_element(struct bridge *b, const struct bridge_effects *fx);
 void bridge_flow_live(struct bridge *b, bool resumed);
 void bridge_flow_closing(struct bridge *b); /* says what is handled, while it can be said */
 void bridge_flow_down(struct bridge *b);
+/* The server ends the stream because of what we have sent: before bridge_link_end(). */
+void bridge_flow_blamed(struct bridge *b, const char *detail);
 void bridge_flow_written(struct bridge *b, uint64_t total);
 void bridge_flow_turn(void *arg);
 void bridge_flow_tick(void *arg);

@@ -22,6 +22,8 @@
 #define READ_MAX      (64 * 1024)
 #define READS_IN_TURN 4
 #define SAID_MAX      1024 /* of a line on standard error */
+#define SAID_LINES    100  /* of them a second in the log */
+#define SAID_MS	      1000
 #define RETRY_MIN_MS  100
 #define RETRY_MAX_MS  30000
 #define HEALTHY_MS    10000
@@ -53,6 +55,9 @@ struct bridge_exec {
 	size_t part;		   /* bytes of the oldest that are in the pipe */
 	struct bridge_lines lines; /* of its output */
 	struct bridge_lines said;  /* of its standard error */
+	struct monotime said_since;
+	unsigned int said_lines; /* since then */
+	uint64_t unsaid;	 /* lines of it that are in no log */
 	bool paused;
 	bool blocked; /* its pipe is full */
 	bool stopping;
@@ -72,16 +77,46 @@ static void pipe_close(struct pipe_end *p)
 	p->fd = -1;
 }
 
+static void tell_unsaid(struct bridge_exec *e)
+{
+	if (e->unsaid)
+		log_warn(
+			CTX,
+			"event=program_says_much lines_not_logged=%llu next=\"it says more than %d "
+			"lines a second on standard error\"",
+			(unsigned long long)e->unsaid, SAID_LINES);
+	e->unsaid = 0;
+}
+
+/* Whatever it says, the log does not fill the disk. */
+static bool may_log(struct bridge_exec *e)
+{
+	struct monotime now = loop_now(e->loop);
+
+	if (monotime_ms_between(e->said_since, now) >= SAID_MS) {
+		tell_unsaid(e);
+		e->said_since = now;
+		e->said_lines = 0;
+	}
+	if (e->said_lines < SAID_LINES) {
+		e->said_lines++;
+		return true;
+	}
+	e->unsaid++;
+	return false;
+}
+
 static void on_said(void *arg, struct slice line)
 {
-	(void)arg;
-	log_info(CTX, "event=program_said text=%s", log_quote(line));
+	if (may_log(arg))
+		log_info(CTX, "event=program_said text=%s", log_quote(line));
 }
 
 static void on_said_too_long(void *arg)
 {
-	(void)arg;
-	log_info(CTX, "event=program_said text=\"(a line of more than %d bytes)\"", SAID_MAX);
+	if (may_log(arg))
+		log_info(CTX, "event=program_said text=\"(a line of more than %d bytes)\"",
+			 SAID_MAX);
 }
 
 static void on_line(void *arg, struct slice line)
@@ -146,6 +181,7 @@ static void input_gone(struct bridge_exec *e)
 		 "is started again\"",
 		 e->pid);
 	kill(-e->pid, SIGTERM);
+	loop_timer_set(e->timer, TERM_MS, 0); /* if that is not enough */
 }
 
 static void on_in(void *arg, int events)
@@ -171,7 +207,7 @@ void bridge_exec_flush(struct bridge_exec *e)
 			return;
 		}
 		e->blocked = n < (ssize_t)all.len;
-		whole = n > 0 ? bridge_queue_streamed(&e->queue, (size_t)n, &e->part) : 0;
+		whole = n >= 0 ? bridge_queue_streamed(&e->queue, (size_t)n, &e->part) : 0;
 		if (whole)
 			e->events->on_handled(e->arg, whole);
 	}
@@ -236,8 +272,14 @@ static void on_death(void *arg, int events)
 		;
 	for (int i = 0; i < 32 && read_some(e, &e->err, &e->said, &said_events); i++)
 		;
+	tell_unsaid(e);
+	if (e->lines.in.len)
+		log_warn(CTX,
+			 "event=line_unfinished bytes=%zu next=\"the program ended without a line "
+			 "end behind its last line: it was not sent\"",
+			 e->lines.in.len);
 	log_end(e, &si);
-	kill(-e->pid, SIGTERM);
+	kill(-e->pid, e->stopping ? SIGKILL : SIGTERM); /* what it has left in the background */
 	forget_process(e);
 	if (e->stopping) {
 		e->events->on_stopped(e->arg);
@@ -356,6 +398,8 @@ static void on_timer(void *arg)
 
 	if (e->stopping)
 		stop_step(e);
+	else if (e->pid)
+		kill(-e->pid, SIGKILL); /* see input_gone() */
 	else
 		start(e);
 }
@@ -428,7 +472,7 @@ void bridge_exec_add(struct bridge_exec *e, struct slice line)
 
 size_t bridge_exec_waiting(const struct bridge_exec *e)
 {
-	return e->queue.held_bytes;
+	return e->queue.held_bytes + e->queue.count * sizeof(struct bridge_queue_item);
 }
 
 size_t bridge_exec_lines(const struct bridge_exec *e)
@@ -436,11 +480,11 @@ size_t bridge_exec_lines(const struct bridge_exec *e)
 	return e->queue.count;
 }
 
-bool bridge_exec_forget(struct bridge_exec *e)
+bool bridge_exec_forget(struct bridge_exec *e, size_t keep)
 {
 	bool partial = e->part > 0;
 
-	bridge_queue_keep(&e->queue, partial ? 1 : 0);
+	bridge_queue_keep(&e->queue, keep == 0 && partial ? 1 : keep);
 	return partial;
 }
 

@@ -37,13 +37,15 @@ struct bridge_exec *bridge_exec_new(struct loop *loop, const struct bridge_exec_
 				    const struct bridge_exec_events *events, void *arg);
 void bridge_exec_free(struct bridge_exec **ep); /* NULL-safe; kills what runs */
 
-void bridge_exec_add(struct bridge_exec *e, struct slice line); /* with its LF */
-void bridge_exec_flush(struct bridge_exec *e);			/* writes what the pipe takes */
-size_t bridge_exec_waiting(const struct bridge_exec *e);	/* bytes */
-size_t bridge_exec_lines(const struct bridge_exec *e);		/* lines, a partial one too */
+/* With its LF. An empty one is nothing to the program, and handled in its turn. */
+void bridge_exec_add(struct bridge_exec *e, struct slice line);
+void bridge_exec_flush(struct bridge_exec *e);		 /* writes what the pipe takes */
+size_t bridge_exec_waiting(const struct bridge_exec *e); /* bytes of memory */
+size_t bridge_exec_lines(const struct bridge_exec *e);	 /* lines, a partial one too */
 
-/* Forgets all lines but one that is partly written; whether there is one. */
-bool bridge_exec_forget(struct bridge_exec *e);
+/* Forgets all lines but the oldest so many, and one that is partly written; whether there is one.
+ */
+bool bridge_exec_forget(struct bridge_exec *e, size_t keep);
 
 /* Does not read what the program says. */
 void bridge_exec_pause(struct bridge_exec *e, bool paused);

@@ -24,7 +24,16 @@
 #define UNACKED_SOFT 4		  /* times queue_bytes: the program is not read */
 #define UNACKED_HARD 16		  /* the same: the server acknowledges nothing */
 #define LOG_EVERY_MS 1000	  /* of lines that anybody can make us write */
+#define BLAME_MAX    2		  /* times that a stanza sent alone ends the stream */
 #define PING_ID	     "callbridge-check-"
+
+/* A stanza's first tag: what is inside is nobody's business but its receiver's. */
+static struct slice first_tag(struct slice line)
+{
+	const char *end = line.len ? memchr(line.data, '>', line.len) : NULL;
+
+	return end ? slice_of(line.data, (size_t)(end - line.data) + 1) : line;
+}
 
 /* ---- bounds */
 
@@ -61,18 +70,14 @@ static void update_program(struct bridge *b)
 
 /* ---- to the server */
 
-static void send_stanza(struct bridge *b, struct slice stanza)
-{
-	bridge_queue_add(&b->out, stanza);
-	b->stats.stanzas_out++;
-}
-
 static void write_queue(struct bridge *b)
 {
 	struct conn *c = b->link.conn;
 	struct slice stanza;
 
 	while (conn_backlog(c) < BACKLOG_MAX && bridge_queue_next(&b->out, &stanza)) {
+		if (b->careful && b->sm.asked && b->out.written > 0)
+			break;
 		conn_write(c, stanza.data, stanza.len);
 		bridge_queue_wrote(&b->out, conn_queued(c));
 	}
@@ -112,7 +117,7 @@ static void acknowledge(struct bridge *b)
 	}
 	if (!b->sm.asked || !b->sm.counts_in || l->asked_r || b->out.written == 0)
 		return;
-	if (b->out.written >= ASK_AT || l->ask_due) {
+	if (b->out.written >= ASK_AT || l->ask_due || b->careful) {
 		ask_ack(b);
 	} else if (!b->acks_armed) {
 		b->acks_armed = true;
@@ -134,6 +139,14 @@ void bridge_flow_written(struct bridge *b, uint64_t total)
 		bridge_queue_arrived_upto(&b->out, total);
 }
 
+static void arrived(struct bridge *b, uint32_t n)
+{
+	bridge_queue_arrived(&b->out, n);
+	b->careful -= n < b->careful ? n : b->careful;
+	if (n)
+		b->blamed = 0;
+}
+
 /* The server has handled our stanzas up to h. */
 static void on_h(struct bridge *b, uint32_t h)
 {
@@ -144,7 +157,7 @@ static void on_h(struct bridge *b, uint32_t h)
 				"the server acknowledged more than it was sent");
 		return;
 	}
-	bridge_queue_arrived(&b->out, n);
+	arrived(b, n);
 	b->sm.acked = h;
 }
 
@@ -164,7 +177,31 @@ void bridge_flow_element(struct bridge *b, const struct bridge_effects *fx)
 		bridge_queue_arrived_upto(&b->out, conn_written(l->conn));
 }
 
-/* ---- from the server */
+/* What ends the stream would do so again and again, and all before it would be sent as often. So it
+ * is found, by sending one at a time, and dropped (compare CUSTODY 11). */
+void bridge_flow_blamed(struct bridge *b, const char *detail)
+{
+	struct slice stanza;
+
+	if (!b->sm.asked || b->out.written == 0)
+		return;
+	if (!b->careful || b->out.written > 1) {
+		b->careful = b->out.count;
+		return;
+	}
+	if (++b->blamed < BLAME_MAX)
+		return;
+	bridge_queue_rewind(&b->out);
+	bridge_queue_next(&b->out, &stanza);
+	b->stats.refused++;
+	log_err(CTX,
+		"event=stanza_dropped reason=%s bytes=%zu stanza=%s next=\"the server ends the "
+		"stream whenever it gets it; it was lost\"",
+		log_quote(slice_str(detail)), stanza.len, log_quote(first_tag(stanza)));
+	bridge_queue_wrote(&b->out, 0);
+	arrived(b, 1);
+	str_reset(&b->sm.id); /* what is counted is not what is here any more */
+}
 
 /* The answer to our question whether it is there. */
 static bool is_ping_answer(const struct bridge *b, const struct stanza_in *st)
@@ -181,14 +218,54 @@ static void to_program(struct bridge *b, struct slice line)
 	b->uncounted += !b->sm.counts_in;
 }
 
+/* ---- to be sent */
+
+static void log_refused(struct bridge *b, const char *why, struct slice line)
+{
+	struct monotime now = loop_now(b->loop);
+
+	b->stats.refused++;
+	b->refused_unsaid++;
+	if (b->refused_said.us && monotime_ms_between(b->refused_said, now) < LOG_EVERY_MS)
+		return;
+	log_warn(CTX,
+		 "event=line_refused reason=\"%s\" refused=%llu line=%s next=\"it was not sent; "
+		 "callbridge --help says how lines are written\"",
+		 why, (unsigned long long)b->refused_unsaid, log_quote(first_tag(line)));
+	b->refused_said = now;
+	b->refused_unsaid = 0;
+}
+
+/* What the server would not take does not go there: see bridge_flow_blamed(). */
+static void send_stanza(struct bridge *b, struct slice stanza)
+{
+	const char *why = bridge_frame_fits(stanza, &b->settings.limits);
+
+	if (why) {
+		log_refused(b, why, stanza);
+		return;
+	}
+	bridge_queue_add(&b->out, stanza);
+	b->stats.stanzas_out++;
+}
+
+/* ---- from the server */
+
+/* What is not for the program counts as handled all the same, in its turn. */
+static void count_only(struct bridge *b)
+{
+	if (b->exec)
+		to_program(b, SLICE_NONE);
+	else
+		b->sm.in += b->sm.counts_in;
+}
+
 static void give(struct bridge *b, const struct stanza_in *st)
 {
-	bool counted = b->sm.counts_in;
-
 	b->stats.stanzas_in++;
 	str_reset(&b->scratch);
 	if (is_ping_answer(b, st)) {
-		b->sm.in += counted;
+		count_only(b);
 	} else if (b->exec) {
 		bridge_frame_line(&b->scratch, st);
 		to_program(b, str_slice(&b->scratch));
@@ -197,19 +274,15 @@ static void give(struct bridge *b, const struct stanza_in *st)
 			send_stanza(b, str_slice(&b->scratch));
 			b->stats.answered++;
 		}
-		b->sm.in += counted;
+		b->sm.in += b->sm.counts_in;
 	}
 }
 
-/* What cannot be given to anybody counts as handled, in its turn. */
 static void ignore(struct bridge *b, const struct stanza_in *st)
 {
 	log_warn(CTX, "event=stanza_ignored reason=%s",
 		 log_quote(slice_str(st->why ? st->why : st->condition)));
-	if (b->exec)
-		to_program(b, slice_of("\n", 1));
-	else
-		b->sm.in += b->sm.counts_in;
+	count_only(b);
 }
 
 bool bridge_flow_stanza(struct bridge *b, struct slice bytes)
@@ -230,22 +303,6 @@ bool bridge_flow_stanza(struct bridge *b, struct slice bytes)
 }
 
 /* ---- from and to the program */
-
-static void log_refused(struct bridge *b, const char *why, struct slice line)
-{
-	struct monotime now = loop_now(b->loop);
-
-	b->stats.refused++;
-	b->refused_unsaid++;
-	if (b->refused_said.us && monotime_ms_between(b->refused_said, now) < LOG_EVERY_MS)
-		return;
-	log_warn(CTX,
-		 "event=line_refused reason=\"%s\" refused=%llu line=%s next=\"it was not sent; "
-		 "callbridge --help says how lines are written\"",
-		 why, (unsigned long long)b->refused_unsaid, log_quote(line));
-	b->refused_said = now;
-	b->refused_unsaid = 0;
-}
 
 static void on_line(void *arg, struct slice line)
 {
@@ -319,8 +376,9 @@ void bridge_flow_down(struct bridge *b)
 	b->acks_armed = false;
 	if (!b->exec || !b->sm.counts_in)
 		return;
-	/* One that is partly in the pipe will be handled; the server need not send it again. */
-	if (bridge_exec_forget(b->exec) && b->uncounted == 0)
+	/* One that is partly in the pipe will be handled; the server need not send it again. It
+	 * will not send again what came before <enabled/>. */
+	if (bridge_exec_forget(b->exec, b->uncounted) && b->uncounted == 0)
 		b->sm.in++;
 	b->uncounted = bridge_exec_lines(b->exec);
 	b->sm.counts_in = false;

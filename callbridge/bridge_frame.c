@@ -169,6 +169,26 @@ const char *bridge_frame_stanza(struct str *out, struct xml_in *x, struct slice 
 	return why;
 }
 
+const char *bridge_frame_fits(struct slice stanza, const struct framer_limits *limits)
+{
+	static const char header[] = "<s>";
+	struct framer f;
+	size_t used = 0;
+
+	framer_init(&f, limits);
+	framer_step(&f, header, sizeof(header) - 1, &used);
+	switch (framer_step(&f, stanza.data, stanza.len, &used)) {
+	case FRAMER_ELEMENT:
+		return NULL;
+	case FRAMER_TOO_BIG:
+		return "larger than callbridge.stanza_bytes";
+	case FRAMER_TOO_DEEP:
+		return "deeper than limits.depth, or more attributes than limits.attributes";
+	default:
+		return "it is not well-formed XML in UTF-8";
+	}
+}
+
 /* ---- lines */
 
 void bridge_lines_init(struct bridge_lines *l, size_t max)

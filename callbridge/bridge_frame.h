@@ -20,6 +20,7 @@
 
 #include "base/slice.h"
 #include "base/str.h"
+#include "xmpp/framer.h"
 #include "xmpp/xml_in.h"
 
 /* Appends the stanza as a line. */
@@ -32,6 +33,10 @@ void bridge_frame_one_line(struct str *out, struct slice inner);
  * it is refused (static, or valid until the next call on x): nothing is appended then. */
 const char *bridge_frame_stanza(struct str *out, struct xml_in *x, struct slice line,
 				const char *jid);
+
+/* Whether a server with these limits takes the stanza: one that it does not take would end the
+ * stream. NULL, or why not (static). */
+const char *bridge_frame_fits(struct slice stanza, const struct framer_limits *limits);
 
 /* Bytes of a pipe to lines. */
 struct bridge_lines {

@@ -13,10 +13,13 @@
 #include "xmpp/ns.h"
 #include "xmpp/xml_tree.h"
 
-#define CTX	   "bridge"
-#define LATE_MS	   1000 /* RFC 6120 promises features with version 1.0; some servers have none */
-#define DEPTH_MAX  256
-#define ATTRS_MAX  256
+#define CTX	"bridge"
+#define LATE_MS 1000 /* RFC 6120 promises features with version 1.0; some servers have none */
+/* As much as any server of ours can be told to take (limits.*): a stanza that is too much for us
+ * would come again with each connection. */
+#define BYTES_MIN  (16U * 1024 * 1024)
+#define DEPTH_MAX  1024
+#define ATTRS_MAX  1024
 #define CLOSING_MS 1000
 
 static void step(struct bridge *b, const struct bridge_event *ev);
@@ -64,6 +67,8 @@ static void carry_out(struct bridge *b)
 		bridge_flow_live(b, fx->resumed);
 		bridge_is_live(b);
 	}
+	if (fx->over && fx->blames)
+		bridge_flow_blamed(b, fx->detail.data);
 	if (fx->over)
 		bridge_link_end(b, fx->cause, fx->detail.data);
 }
@@ -129,7 +134,7 @@ static void on_frame(struct bridge *b, enum framer_result r, struct slice bytes)
 	case FRAMER_SPACE:
 		break;
 	case FRAMER_TOO_BIG:
-		broken(b, "the server sent a stanza that is larger than four times "
+		broken(b, "the server sent a stanza of more than 16 MiB and four times "
 			  "callbridge.stanza_bytes");
 		break;
 	default:
@@ -184,9 +189,10 @@ static size_t use_safely(struct bridge *b, const char *p, size_t len)
 	if (b->link.stream.state != BRIDGE_SECURING)
 		return used;
 	if (!only_space(p + used, len - used))
-		bridge_link_end(b, BRIDGE_CAUSE_TLS,
-				"bytes came in the clear behind <proceed/>: somebody between us and "
-				"the server may have put them there");
+		bridge_link_end(
+			b, BRIDGE_CAUSE_TLS,
+			"bytes came in the clear behind <proceed/>: somebody between us and "
+			"the server may have put them there");
 	b->link.scanned = 0;
 	return len;
 }
@@ -328,15 +334,22 @@ static void bound_silence(int fd, const struct bridge_settings *s)
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
+static struct framer_limits server_limits(const struct bridge_settings *s)
+{
+	uint32_t bytes = (uint32_t)(4 * s->stanza_bytes);
+
+	return (struct framer_limits){.bytes = bytes < BYTES_MIN ? BYTES_MIN : bytes,
+				      .depth = DEPTH_MAX,
+				      .attributes = ATTRS_MAX};
+}
+
 void bridge_link_open(struct bridge *b, int fd, const struct sockaddr_storage *peer)
 {
 	struct bridge_link *l = &b->link;
 
 	bridge_link_drop(b); /* what is gone and not swept up yet */
 	*l = (struct bridge_link){.in = STR_INIT};
-	l->limits = (struct framer_limits){.bytes = (uint32_t)(4 * b->settings.stanza_bytes),
-					   .depth = DEPTH_MAX,
-					   .attributes = ATTRS_MAX};
+	l->limits = server_limits(&b->settings);
 	l->began = l->last_read = loop_now(b->loop);
 	l->deadline = loop_timer_new(b->loop, on_deadline, b);
 	l->late = loop_timer_new(b->loop, on_late, b);

@@ -52,7 +52,11 @@ static void on_ask(void *arg, int events)
 static int take_lock(const char *name, struct str *why, enum err *e)
 {
 	char *path = xasprintf(BRIDGE_REPORT_DIR "/%s.lock", name);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	/* What root has run once the service shall run too; the folder keeps strangers out. */
+	if (fd >= 0)
+		fchmod(fd, 0644);
 
 	*e = ERR_OK;
 	if (fd < 0) {

@@ -26,7 +26,7 @@ struct run {
 	struct loop *loop;
 	struct bridge *bridge;
 	struct bridge_report *report;
-	struct loop_signal *term, *interrupt;
+	struct loop_signal *term, *interrupt, *hangup; /* NULL: as it was */
 	int cwd;
 	bool stopping;
 };
@@ -192,6 +192,16 @@ static void on_signal(void *arg)
 	bridge_stop(r->bridge);
 }
 
+/* A terminal that is closed ends it in order; nohup(1) stays in force. */
+static struct loop_signal *watch_hangup(struct run *r)
+{
+	struct sigaction now;
+
+	if (sigaction(SIGHUP, NULL, &now) < 0 || now.sa_handler == SIG_IGN)
+		return NULL;
+	return loop_signal_new(r->loop, SIGHUP, on_signal, r);
+}
+
 static enum err begin(struct run *r, struct str *why)
 {
 	struct bridge_host host = {on_fault, on_stopped, r, r->cwd};
@@ -216,12 +226,14 @@ static int work(struct run *r)
 	if (begin(r, &why) == ERR_OK) {
 		r->term = loop_signal_new(r->loop, SIGTERM, on_signal, r);
 		r->interrupt = loop_signal_new(r->loop, SIGINT, on_signal, r);
+		r->hangup = watch_hangup(r);
 		loop_run(r->loop);
 	} else {
 		code = command_fail("callbridge", COMMAND_REFUSED, "%s", why.data);
 	}
 	loop_signal_free(&r->term);
 	loop_signal_free(&r->interrupt);
+	loop_signal_free(&r->hangup);
 	bridge_report_close(&r->report);
 	bridge_free(&r->bridge);
 	loop_free(&r->loop);

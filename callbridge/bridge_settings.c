@@ -164,6 +164,9 @@ static void load_numbers(struct bridge_settings *s, const struct config *cfg)
 	s->check_wait_ms = (uint32_t)cfg->bridge_check_wait_ms;
 	s->queue_bytes = (size_t)cfg->bridge_queue_bytes;
 	s->stanza_bytes = (size_t)cfg->bridge_stanza_bytes;
+	s->limits = (struct framer_limits){.bytes = (uint32_t)cfg->bridge_stanza_bytes,
+					   .depth = (uint16_t)cfg->limit_depth,
+					   .attributes = (uint16_t)cfg->limit_attributes};
 }
 
 static bool load_rest(struct bridge_settings *s, const struct config *cfg, struct str *why)

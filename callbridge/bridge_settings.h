@@ -13,6 +13,7 @@
 #include "callbridge/bridge_plan.h"
 #include "callbridge/bridge_stream.h"
 #include "net/resolver.h"
+#include "xmpp/framer.h"
 
 struct config;
 
@@ -37,6 +38,7 @@ struct bridge_settings {
 	struct bridge_plan_config plan;
 	uint32_t connect_ms, check_ms, check_wait_ms;
 	size_t queue_bytes, stanza_bytes;
+	struct framer_limits limits; /* of what is sent to the server */
 };
 
 /* Everything but the secret. ERR_FORMAT: out is empty, and why says what is wrong. */

@@ -156,6 +156,21 @@ static enum bridge_cause cause_of(const struct bridge_stream *s, const char *con
 	return strcmp(condition, "host-unknown") == 0 ? BRIDGE_CAUSE_AUTH : BRIDGE_CAUSE_PROTOCOL;
 }
 
+/* RFC 6120 4.9.3: those that the content of a stanza may bring about. */
+static bool is_about_content(const char *condition)
+{
+	static const char *const those[] = {
+		"bad-format",	   "bad-namespace-prefix", "improper-addressing",
+		"invalid-from",	   "invalid-namespace",	   "invalid-xml",
+		"not-well-formed", "xml-not-well-formed",  "policy-violation",
+		"restricted-xml",  "unsupported-encoding", "unsupported-stanza-type"};
+
+	for (size_t i = 0; i < sizeof(those) / sizeof(those[0]); i++)
+		if (strcmp(condition, those[i]) == 0)
+			return true;
+	return false;
+}
+
 static void on_error(struct bridge_stream *s, const struct xml_node *tree,
 		     struct bridge_effects *fx)
 {
@@ -171,6 +186,7 @@ static void on_error(struct bridge_stream *s, const struct xml_node *tree,
 	str_addf(&fx->detail, "stream error %.64s", condition);
 	if (text && *text)
 		str_addf(&fx->detail, ": %.200s", text);
+	fx->blames = s->state == BRIDGE_LIVE && is_about_content(condition);
 	over(s, fx, cause_of(s, condition), "");
 }
 

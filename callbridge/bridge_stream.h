@@ -90,6 +90,7 @@ struct bridge_effects {
 	bool disabled;	/* it refused to: from now on a plain stream */
 	bool wants_ack; /* <r/> came */
 	bool over;
+	bool blames; /* with over: the server's stream error is about what we have sent */
 	enum bridge_cause cause;
 	struct str detail; /* of over: for the log */
 };

@@ -192,5 +192,6 @@ void service_drain(void *state)
 	struct service *s = state;
 
 	s->draining = true;
+	store_flush(s->store);
 	end_if_drained(s);
 }

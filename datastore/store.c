@@ -12,6 +12,7 @@
 #include "datastore/quarantine.h"
 #include "datastore/slow_reads.h"
 #include "datastore/writer.h"
+#include "ipc/db_pack.h"
 #include "net/loop.h"
 
 #define QUEUE_OPS     20000
@@ -21,6 +22,8 @@
 #define UPKEEP_TICKS  60   /* without trouble; with it at every tick, to notice its end */
 #define UPKEEP_WRITES 1000 /* half of what it forgets at once */
 #define STALLED_MS    5000
+#define LATE_MS	      500 /* for what nobody waits for to be written with others */
+#define LATE_OPS      256 /* a batch of the writer */
 #define STALLED_TEXT \
 	"the disk of data/ has not finished a write for some seconds; see its load and health"
 
@@ -37,6 +40,11 @@ struct store {
 	struct slow_reads *slow;
 	struct loop_timer *slow_turn;
 	uint64_t quarantined[2]; /* operation id of the last one */
+	struct loop_hook *turn;
+	bool reading;	  /* the reads of this turn are one transaction */
+	struct list late; /* of the pending: writes that wait for others, see may_wait() */
+	uint64_t nlate;
+	struct loop_timer *late_timer;
 	struct loop_fd *done_watch;
 	struct loop_timer *tick;
 	uint64_t pending; /* writes under way, upkeep not counted */
@@ -148,6 +156,20 @@ static void finish_op(struct store *s, struct write_op *op)
 	write_op_free(&op);
 }
 
+/* Locks of the file are taken once a turn. What is answered to a write must be seen by the next
+ * read, so this comes before. */
+static void end_reads(void *arg)
+{
+	struct store *s = arg;
+
+	if (!s->reading)
+		return;
+	s->reading = false;
+	if (!sqlite3_get_autocommit(db_sqlite(s->reader)) &&
+	    db_exec(s->reader, "COMMIT") != ERR_OK && !sqlite3_get_autocommit(db_sqlite(s->reader)))
+		sqlite3_exec(db_sqlite(s->reader), "ROLLBACK", NULL, NULL, NULL);
+}
+
 static void on_done(void *arg, int events)
 {
 	struct store *s = arg;
@@ -157,6 +179,7 @@ static void on_done(void *arg, int events)
 
 	(void)events;
 	list_init(&done);
+	end_reads(s);
 	writer_collect(s->writer, &done);
 	writer_report(s->writer, &r);
 	s->progress = monotime_now();
@@ -174,11 +197,55 @@ static void on_done(void *arg, int events)
 
 static void submit(struct store *s, struct write_op *op)
 {
-	op->limits = s->options.limits;
-	op->now_ms = wall_ms();
-	if (s->pending == 0 && !s->upkeep_pending)
+	if (s->pending == s->nlate && !s->upkeep_pending)
 		s->progress = monotime_now();
 	writer_submit_take(s->writer, op);
+}
+
+static struct write_op *new_op(const struct store *s, uint64_t op_boot, uint64_t op_n,
+			       const struct request *r, struct slice body)
+{
+	struct write_op *op = write_op_new(op_boot, op_n, r, body);
+
+	op->limits = s->options.limits;
+	op->now_ms = wall_ms();
+	return op;
+}
+
+void store_flush(struct store *s)
+{
+	struct list *l;
+
+	while ((l = list_first(&s->late))) {
+		list_remove(l);
+		submit(s, list_entry(l, struct write_op, link));
+	}
+	s->nlate = 0;
+	loop_timer_stop(s->late_timer);
+}
+
+static void on_late(void *arg)
+{
+	store_flush(arg);
+}
+
+/* When somebody left: nobody waits for it, and a sync for each would cost more than the rest of a
+ * logout. It keeps the time at which it came, and its place before what is written later. */
+static bool may_wait(uint16_t type, struct slice body)
+{
+	struct msg_db_data_set m;
+
+	return type == MSG_DB_DATA_SET && msg_db_data_set_get(body, &m) == ERR_OK &&
+	       m.kind == DB_DATA_LAST;
+}
+
+static void submit_late(struct store *s, struct write_op *op)
+{
+	if (list_empty(&s->late))
+		loop_timer_set(s->late_timer, LATE_MS, 0);
+	list_append(&s->late, &op->link);
+	if (++s->nlate == LATE_OPS)
+		store_flush(s);
 }
 
 static void upkeep(struct store *s)
@@ -186,7 +253,7 @@ static void upkeep(struct store *s)
 	if (s->upkeep_pending || s->damaged)
 		return;
 	s->writes_at_upkeep = s->count.writes;
-	submit(s, write_op_new(0, 0, requests_upkeep(), SLICE_NONE));
+	submit(s, new_op(s, 0, 0, requests_upkeep(), SLICE_NONE));
 	s->upkeep_pending = true;
 }
 
@@ -250,6 +317,9 @@ enum err store_open(struct store **out, struct loop *loop, const struct store_op
 	s->done_watch = loop_fd_new(loop, writer_fd(s->writer), LOOP_READ, on_done, s);
 	s->slow = slow_reads_new();
 	s->slow_turn = loop_timer_new(loop, on_slow_turn, s);
+	s->turn = loop_hook_new_at(loop, LOOP_LAST, end_reads, s);
+	s->late_timer = loop_timer_new(loop, on_late, s);
+	list_init(&s->late);
 	s->tick = loop_timer_new(loop, on_tick, s);
 	loop_timer_set(s->tick, TICK_MS, TICK_MS);
 	upkeep(s); /* is there space? before the first request asks */
@@ -264,6 +334,10 @@ void store_close(struct store **sp)
 	*sp = NULL;
 	if (!s)
 		return;
+	store_flush(s);
+	end_reads(s);
+	loop_hook_free(&s->turn);
+	loop_timer_free(&s->late_timer);
 	loop_timer_free(&s->tick);
 	loop_timer_free(&s->slow_turn);
 	slow_reads_free(&s->slow);
@@ -293,12 +367,15 @@ void store_set_options(struct store *s, const struct store_options *options)
 	writer_set_min_free(s->writer, options->min_free);
 }
 
-/* Keys leave for one user at a time, and not faster than people and their devices log in. */
-static bool may_read_keys(struct store *s, struct slice body)
+/* Keys leave for one user at a time, and not faster than people and their devices log in. Not so
+ * the secret of a component: it is asked for when somebody merely names it, so a bound would let
+ * anybody keep a call bridge out, and who has it once needs no second time. */
+static bool may_read(struct store *s, uint16_t type, struct slice body)
 {
 	struct msg_db_account_get m;
 
-	if (msg_db_account_get_get(body, &m) != ERR_OK || m.mechanism.len == 0)
+	if (type != MSG_DB_ACCOUNT_GET || msg_db_account_get_get(body, &m) != ERR_OK ||
+	    m.mechanism.len == 0)
 		return true;
 	if (keyrate_take(s->keyrate, m.user, m.domain, s->options.key_reads_per_minute,
 			 loop_now(s->loop)))
@@ -306,27 +383,6 @@ static bool may_read_keys(struct store *s, struct slice body)
 	log_warn("-", "event=key_rate user=%s domain=%s text=\"more than %u logins a minute\"",
 		 log_quote(m.user), log_quote(m.domain), s->options.key_reads_per_minute);
 	return false;
-}
-
-/* The same for the secrets of components; nobody is named by a domain alone. */
-static bool may_read_secret(struct store *s, struct slice body)
-{
-	struct msg_db_component_get m;
-
-	if (msg_db_component_get_get(body, &m) != ERR_OK ||
-	    keyrate_take(s->keyrate, SLICE_NONE, m.jid, s->options.key_reads_per_minute,
-			 loop_now(s->loop)))
-		return true;
-	log_warn("-", "event=secret_rate component=%s text=\"more than %u handshakes a minute\"",
-		 log_quote(m.jid), s->options.key_reads_per_minute);
-	return false;
-}
-
-static bool may_read(struct store *s, uint16_t type, struct slice body)
-{
-	if (type == MSG_DB_ACCOUNT_GET)
-		return may_read_keys(s, body);
-	return type != MSG_DB_COMPONENT_GET || may_read_secret(s, body);
 }
 
 static void do_read(struct store *s, const struct msg_store *m, uint16_t type,
@@ -340,8 +396,12 @@ static void do_read(struct store *s, const struct msg_store *m, uint16_t type,
 	s->count.reads++;
 	audit_read(type, body);
 	db_trouble_clear(s->reader);
+	if (!s->reading)
+		s->reading = db_exec(s->reader, "BEGIN") == ERR_OK;
 	e = r->run(&in, &out);
 	bad = db_trouble(s->reader);
+	if (bad != DISK_OK)
+		end_reads(s);
 	if (bad != s->read_bad) {
 		s->read_bad = bad;
 		if (bad != DISK_OK)
@@ -420,12 +480,18 @@ static void do_write(struct store *s, const struct msg_store *m, uint16_t type,
 		return;
 	}
 	s->count.writes++;
-	op = write_op_new(m->op_boot, m->op_n, r, body);
+	op = new_op(s, m->op_boot, m->op_n, r, body);
 	op->type = type;
 	op->deadline = deadline_of(m, loop_now(s->loop));
-	submit(s, op);
-	s->pending++;
 	s->pending_bytes += body.len;
+	if (may_wait(type, body)) {
+		s->pending++;
+		submit_late(s, op);
+	} else {
+		store_flush(s);
+		submit(s, op);
+		s->pending++;
+	}
 	if (s->count.writes - s->writes_at_upkeep >= UPKEEP_WRITES)
 		upkeep(s);
 }
@@ -546,7 +612,7 @@ void store_request(struct store *s, const struct msg_store *m)
 	else if (r->slow)
 		do_slow_read(s, m, body);
 	else if (!may_read(s, type, body))
-		refuse(s, m, ERR_AGAIN, "too many logins for this name; try again in a minute");
+		refuse(s, m, ERR_AGAIN, "too many logins for this user; try again in a minute");
 	else
 		do_read(s, m, type, r, body);
 }

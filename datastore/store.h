@@ -51,6 +51,9 @@ void store_close(struct store **sp);
 void store_request(struct store *s, const struct msg_store *m);
 bool store_idle(const struct store *s);
 
+/* What waits a little, to be written with others, is written now. */
+void store_flush(struct store *s);
+
 /* Takes over all but path and check. */
 void store_set_options(struct store *s, const struct store_options *options);
 

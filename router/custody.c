@@ -162,8 +162,10 @@ void endpoint_remove(struct custody *c, struct endpoint *ep, const char *reason)
 	ep->paged = ep->flight = 0;
 	ep->sent_q = ep->done_q = ep->next_q;
 	endpoint_advance(c, ep);
-	if (!ep->owner)
+	if (!ep->owner) {
+		have_leave(c, ep);
 		endpoint_free(c, ep);
+	}
 }
 
 static void judge_refused(struct custody *c)

@@ -137,10 +137,11 @@ bool custody_was_delivered(struct custody *c, struct custody_entry *e);
 /* Was e answered (an error, a result) before this router started? ANSWERED: its sender has that
  * answer; e must not be handled again and is concluded as bounced. ANSWERED_AGAIN: its cm has it,
  * but perhaps the client has not and nobody has its bytes: e must be answered in the same way
- * again; that one then takes its number. */
+ * again; that one then takes its number. sender NULL: its session is over. domain: of a component,
+ * else empty: what it was answered may have been handed over to another session of that. */
 enum custody_answered { ANSWERED_NOT, ANSWERED, ANSWERED_AGAIN };
 enum custody_answered custody_was_answered(struct custody *c, struct custody_entry *e,
-					   struct endpoint *sender);
+					   const struct endpoint *sender, struct slice domain);
 
 /* The session is over: what it was not delivered is judged again (undelivered), what it sent lives
  * on. Reports for it still go to its cm. ep is invalid afterwards. */
@@ -160,6 +161,8 @@ typedef struct endpoint *custody_heir_fn(void *ctx, struct endpoint *ep, uint64_
 /* Gives everything that ep was not delivered to its heirs, in order, behind what they have. ep goes
  * on as it is; mostly endpoint_remove() follows. */
 void endpoint_hand_over(struct custody *c, struct endpoint *ep, custody_heir_fn *heir, void *ctx);
+/* Anything of that peer? Only the newest are looked at: unknown, when there are more. */
+bool endpoint_owes_to(const struct endpoint *ep, uint64_t digest, bool unknown);
 bool endpoint_owes(const struct endpoint *ep); /* has it anything to hand over? */
 
 /* A detached endpoint of the same domain under a sid of its own, for what then waits for the next

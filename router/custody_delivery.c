@@ -11,6 +11,8 @@
 #include "router/custody.h"
 #include "router/custody_types.h"
 
+#define AHEAD 4
+
 /* Encodes the DELIVER record for number q of ep into the scratch buffer. */
 void delivery_encode(struct custody *c, const struct endpoint *ep, uint64_t q,
 		     const struct session_stanza *s, const struct custody_entry *e)
@@ -96,8 +98,11 @@ void custody_enqueue(struct custody *c, struct custody_entry *e, struct endpoint
 	struct delivery *d;
 
 	e->how = SETTLED_DELIVERED;
-	if (c->haves.count && ep->kind == SESSION_DOMAIN)
+	if (c->haves.count && ep->kind == SESSION_DOMAIN) {
+		if (e->made && custody_was_delivered(c, e))
+			return; /* to a session of that domain which is over */
 		ep = have_sibling(c, e, ep);
+	}
 	if (have_claim(c, e, ep, s))
 		return;
 	delivery_encode(c, ep, ep->next_q, s, e);
@@ -142,6 +147,9 @@ void custody_delivered(struct custody *c, struct endpoint *ep, uint64_t q)
 	for (; ep->done_q <= q && ep->done_q < ep->sent_q; ep->done_q++) {
 		struct delivery *d = *queue_at(ep, ep->done_q);
 
+		/* Many are told of at once, long after they were put here. */
+		if (ep->done_q + AHEAD < ep->sent_q)
+			__builtin_prefetch(*queue_at(ep, ep->done_q + AHEAD), 1);
 		if (d->state != DELIVERY_SENT)
 			continue;
 		ep->flight -= d->len;

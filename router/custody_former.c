@@ -76,6 +76,18 @@ void former_leave(struct endpoint *ep)
 	list_append(&ep->formers, &f->link);
 }
 
+void former_over(struct custody *c, struct endpoint *ep, struct custody_peer *p, uint64_t epoch)
+{
+	struct former *f = xcalloc(1, sizeof(*f));
+
+	f->peer = p;
+	f->epoch = epoch;
+	f->q = UINT64_MAX - 1;
+	f->released = true;
+	list_prepend(&ep->formers, &f->link);
+	endpoint_dirty(c, ep);
+}
+
 /* The former owner is let go only when the new one has the session: until then it would announce it
  * to a new router. */
 static bool handed_over(struct custody *c, struct endpoint *ep)

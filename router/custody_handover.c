@@ -8,6 +8,8 @@
 #include "router/custody_types.h"
 #include "router/route_table.h"
 
+#define OWES_LOOK 256
+
 /* It was not delivered, and somebody here has it. */
 static bool is_movable(const struct delivery *d)
 {
@@ -63,6 +65,21 @@ void endpoint_hand_over(struct custody *c, struct endpoint *ep, custody_heir_fn 
 	}
 }
 
+bool endpoint_owes_to(const struct endpoint *ep, uint64_t digest, bool unknown)
+{
+	uint64_t q = ep->next_q;
+
+	for (int looked = 0; q > ep->done_q; looked++) {
+		const struct delivery *d = *queue_at(ep, --q);
+
+		if (looked == OWES_LOOK)
+			return unknown;
+		if (is_movable(d) && delivery_peer(d) == digest)
+			return true;
+	}
+	return false;
+}
+
 bool endpoint_owes(const struct endpoint *ep)
 {
 	for (uint64_t q = ep->done_q; q < ep->next_q; q++)
@@ -101,15 +118,16 @@ struct endpoint *have_sibling(const struct custody *c, const struct custody_entr
 {
 	struct endpoint *other = NULL;
 
-	if (have_find(c, ep, e->origin_sid, e->origin_n))
-		return ep;
 	for (struct delivery *d = have_find(c, NULL, e->origin_sid, e->origin_n); d;
 	     d = d->have_next) {
 		struct endpoint *it = endpoint_find(c, d->sid);
 
-		if (it && it->kind == SESSION_DOMAIN && strcmp(it->jid, ep->jid) == 0 &&
-		    (!it->ended || d->state == DELIVERY_DONE))
-			other = it;
+		if (!it || it->kind != SESSION_DOMAIN || strcmp(it->jid, ep->jid) != 0)
+			continue;
+		if (d->state == DELIVERY_DONE)
+			return it;
+		if (!it->ended)
+			other = other == ep ? ep : it;
 	}
 	return other ? other : ep;
 }

@@ -99,11 +99,28 @@ bool custody_was_delivered(struct custody *c, struct custody_entry *e)
 	return found;
 }
 
-enum custody_answered custody_was_answered(struct custody *c, struct custody_entry *e,
-					   struct endpoint *sender)
+/* The final answer to e, where its sender has it, or a session that followed it. */
+static struct delivery *find_answer(const struct custody *c, const struct custody_entry *e,
+				    const struct endpoint *sender, struct slice domain)
 {
-	struct delivery *d =
-		have_find(c, sender, e->origin_sid, e->origin_n | CUSTODY_FINAL_ANSWER);
+	uint64_t n = e->origin_n | CUSTODY_FINAL_ANSWER;
+	struct delivery *d = sender ? have_find(c, sender, e->origin_sid, n) : NULL;
+
+	if (d || !domain.len)
+		return d;
+	for (d = have_find(c, NULL, e->origin_sid, n); d; d = d->have_next) {
+		const struct endpoint *ep = endpoint_find(c, d->sid);
+
+		if (ep && ep->kind == SESSION_DOMAIN && slice_is(domain, ep->jid))
+			return d;
+	}
+	return NULL;
+}
+
+enum custody_answered custody_was_answered(struct custody *c, struct custody_entry *e,
+					   const struct endpoint *sender, struct slice domain)
+{
+	struct delivery *d = find_answer(c, e, sender, domain);
 
 	if (!d || (d->entry && !d->entry->from_shelf))
 		return ANSWERED_NOT;
@@ -251,6 +268,16 @@ void have_keep(struct custody *c, struct endpoint *ep, uint64_t base_q, struct s
 
 		if (d->state == DELIVERY_DONE || q < base_q)
 			have_orphan(c, ep->sid, d->origin_sid, d->origin_n, had);
+	}
+}
+
+void have_leave(struct custody *c, struct endpoint *ep)
+{
+	for (uint64_t q = ep->base_q; c->haves.count && q < ep->next_q; q++) {
+		const struct delivery *d = *queue_at(ep, q);
+
+		if (d->state == DELIVERY_DONE && !d->entry)
+			have_orphan(c, ep->sid, d->origin_sid, d->origin_n, NULL);
 	}
 }
 

@@ -67,14 +67,16 @@ static uint32_t answer_mark(const struct custody_entry *e, const struct session_
 }
 
 /* An answer to a stanza is the same one after a crash (CUSTODY 6), also when the next router gives
- * fewer of them or more, since others have come or gone meanwhile. The final one, to the sender,
- * says that the stanza was dealt with. A presence tells a session what somebody is: once. */
+ * fewer of them or more, since others have come or gone meanwhile. The final one, to the sender (a
+ * component's session may be over, and another one of its domain has it), says that the stanza was
+ * dealt with. A presence tells a session what somebody is: once. */
 static uint64_t answer_number(struct custody_entry *e, const struct endpoint *to,
 			      const struct session_stanza *s)
 {
 	uint32_t what, times;
 
-	if (to->sid == e->origin_sid && (s->type == TYPE_ERROR || s->type == TYPE_RESULT))
+	if ((to->sid == e->origin_sid || to->kind == SESSION_DOMAIN) &&
+	    (s->type == TYPE_ERROR || s->type == TYPE_RESULT))
 		return e->origin_n | CUSTODY_FINAL_ANSWER;
 	what = answer_mark(e, s, 0);
 	times = s->kind == STANZA_PRESENCE ? 0 : times_before(e, to->sid, what);

@@ -255,14 +255,12 @@ void endpoint_beat(struct custody *c, struct endpoint *ep, struct custody_peer *
 	custody_peer_former(loser, ep->sid);
 	if (state == SESSION_LIVE)
 		link_put_detach(loser->link, &(struct msg_detach){ep->sid, epoch});
+	if (over) {
+		former_over(c, ep, loser, epoch);
+		return;
+	}
 	l = xcalloc(1, sizeof(*l));
-	/* Of one that is over only origins are left, and all were announced: once nobody claims one
-	 * (orphan_claims) they have done their work. */
-	*l = (struct loser){.peer = loser,
-			    .sid = ep->sid,
-			    .epoch = epoch,
-			    .q = over ? UINT64_MAX - 1 : ep->base_q - 1,
-			    .over = over};
+	*l = (struct loser){.peer = loser, .sid = ep->sid, .epoch = epoch, .q = ep->base_q - 1};
 	list_append(&c->losers, &l->link);
 }
 
@@ -273,12 +271,12 @@ void custody_losers_end(struct custody *c, const struct custody_peer *dead)
 
 		if (dead && l->peer != dead)
 			continue;
-		if (!dead && !l->over)
+		if (!dead) {
 			link_put_released(
 				l->peer->link,
 				&(struct msg_released){l->sid, l->epoch, UINT64_MAX - 1, l->q});
-		if (!dead)
 			link_put_forget(l->peer->link, &(struct msg_forget){l->sid, l->q});
+		}
 		list_remove(&l->link);
 		free(l);
 	}

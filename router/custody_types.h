@@ -139,7 +139,6 @@ struct loser {
 	struct list link;
 	struct custody_peer *peer;
 	uint64_t sid, epoch, q;
-	bool over; /* it was announced as ended: only origins are left there */
 };
 
 struct custody_entry {
@@ -228,6 +227,8 @@ struct former *former_unreleased(const struct endpoint *ep);
 /* ep is about to be detached from its owner. If that one never had it and is dead, the former owner
  * still has. */
 void former_leave(struct endpoint *ep);
+/* p announced it as over, and has nothing but origins of it: it keeps them until all are noted. */
+void former_over(struct custody *c, struct endpoint *ep, struct custody_peer *p, uint64_t epoch);
 void formers_free(struct endpoint *ep);
 void formers_remove(struct endpoint *ep, const struct custody_peer *p);
 /* Tells those of them what it is time for; also about rows of the shelf. */
@@ -262,6 +263,8 @@ void delivery_done(struct custody *c, struct delivery *d);
 /* What ep had stays known, though ep itself goes: its session is announced by a newer owner, whose
  * queue starts at base_q. */
 void have_keep(struct custody *c, struct endpoint *ep, uint64_t base_q, struct str *had);
+/* The same: ep, which nobody has, is over before all resends are in. */
+void have_leave(struct custody *c, struct endpoint *ep);
 /* Such an origin, also into had (which may be NULL). */
 void have_orphan(struct custody *c, uint64_t sid, uint64_t origin_sid, uint64_t origin_n,
 		 struct str *had);

@@ -247,6 +247,7 @@ void router_deinit(void *state)
 	components_end(r);
 	binders_peer_dead(r, NULL);
 	domains_end(r);
+	asked_end(r);
 	custody_free(&r->custody);
 	shelf_end(r);
 	route_table_free(&r->routes);

@@ -118,12 +118,16 @@ static bool try_bind(struct router *r, struct binder *b)
 /* In the order in which they came; who has jid may be another one after each. */
 void binders_check(struct router *r, struct slice jid)
 {
+	char *copy = xstrndup(jid.len ? jid.data : "", jid.len);
+
+	/* A copy: jid may be that of a session which is gone when another one has its place. */
 	list_each_safe (it, &r->binders) {
 		struct binder *b = list_entry(it, struct binder, link);
 
-		if ((!jid.len || slice_is(jid, b->jid)) && try_bind(r, b))
+		if ((!*copy || strcmp(copy, b->jid) == 0) && try_bind(r, b))
 			binder_free(b);
 	}
+	free(copy);
 }
 
 static bool is_waiting(const struct router *r, uint64_t sid)

@@ -16,6 +16,7 @@
 #include "router/router_types.h"
 
 #define BLOB_VERSION 1
+#define MOVE_MS	     10000
 
 /* What is known of a session that was bound with BIND_DOMAIN, or of a place. */
 struct component {
@@ -35,6 +36,7 @@ struct domains {
 	struct map64 components; /* by sid */
 	struct list ended;
 	uint64_t youngest; /* since_ms; no two have the same, so that one of them is the oldest */
+	struct monotime moving; /* until then peers may still be on their way to a new session */
 };
 
 void domains_start(struct router *r)
@@ -210,6 +212,33 @@ static void settle_away(struct router *r, struct slice jid, bool alone, const ch
 	}
 }
 
+/* ---- order ---- */
+
+/* Some peers of a domain have another session from now on. */
+static void moving(struct router *r)
+{
+	r->domains->moving = monotime_add_ms(loop_now(r->loop), MOVE_MS);
+}
+
+/* A peer whose stanzas are not all delivered yet stays where they are: nothing overtakes them.
+ * Whoever takes nothing keeps his peers for MOVE_MS, no longer. */
+static struct endpoint *still_at(const struct router *r, struct endpoint *ep, uint64_t digest)
+{
+	struct slice domain = endpoint_jid(ep);
+	struct endpoint *other;
+	uint64_t sid;
+	bool away;
+
+	if (!route_table_member(r->routes, domain, 1, &away) || endpoint_owes_to(ep, digest, false))
+		return ep;
+	for (size_t i = 0; (sid = route_table_member(r->routes, domain, i, &away)) != 0; i++) {
+		other = away || sid == endpoint_sid(ep) ? NULL : endpoint_find(r->custody, sid);
+		if (other && !endpoint_ended(other) && endpoint_owes_to(other, digest, true))
+			return other;
+	}
+	return ep;
+}
+
 /* ---- binding ---- */
 
 /* sid has its place in the table of routes: from here on it is a session. */
@@ -258,6 +287,7 @@ enum err domain_join(struct router *r, struct router_peer *p, const struct msg_b
 	note_component(r, m->sid, &is, m->conn, m->addr);
 	c = map64_find(&r->domains->components, m->sid);
 	c->bound = loop_now(r->loop);
+	moving(r);
 	bound(r, p, m->sid, m->jid, &is);
 	components_bound(r);
 	return ERR_OK;
@@ -310,6 +340,8 @@ void domain_resumed(struct router *r, struct endpoint *ep, struct slice conn, st
 
 	note_component(r, endpoint_sid(ep), &is, conn, addr);
 	route_table_set_away(r->routes, endpoint_sid(ep), false);
+	settle_away(r, endpoint_jid(ep), false, NULL);
+	moving(r);
 }
 
 void domain_expired(struct router *r, struct endpoint *ep)
@@ -541,7 +573,11 @@ struct endpoint *domain_endpoint(const struct router *r, struct slice domain, st
 	uint64_t sid = route_table_pick(r->routes, domain, peer);
 	struct endpoint *ep = sid ? endpoint_find(r->custody, sid) : NULL;
 
-	return ep && !endpoint_ended(ep) ? ep : NULL;
+	if (!ep || endpoint_ended(ep))
+		return NULL;
+	return monotime_before(loop_now(r->loop), r->domains->moving)
+		       ? still_at(r, ep, route_peer_digest(peer))
+		       : ep;
 }
 
 struct endpoint *domain_answer_to(const struct router *r, struct endpoint *ep,
@@ -552,8 +588,11 @@ struct endpoint *domain_answer_to(const struct router *r, struct endpoint *ep,
 	if (!e || custody_entry_sender(e) == endpoint_sid(ep))
 		return ep;
 	from = endpoint_find(r->custody, custody_entry_sender(e));
-	return from && !endpoint_ended(from) && endpoint_kind(from) == SESSION_DOMAIN &&
-			       slice_eq(endpoint_jid(from), endpoint_jid(ep))
-		       ? from
-		       : ep;
+	return from && domain_is_sibling(from, ep) ? from : ep;
+}
+
+bool domain_is_sibling(const struct endpoint *who, const struct endpoint *ep)
+{
+	return !endpoint_ended(who) && endpoint_kind(who) == SESSION_DOMAIN &&
+	       slice_eq(endpoint_jid(who), endpoint_jid(ep));
 }

@@ -29,6 +29,8 @@ static void host_deliver(void *ctx, struct custody_entry *e, uint64_t sid,
 	struct router *r = ctx;
 	struct endpoint *ep = open_endpoint(r, sid);
 
+	if (ep && endpoint_kind(ep) == SESSION_DOMAIN)
+		ep = asked_by(r, ep, s);
 	if (ep && r->traces)
 		router_trace_stanza(r, "out", ep, s);
 	if (ep)

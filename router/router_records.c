@@ -311,6 +311,7 @@ static bool route_onward(struct router *r, struct custody_entry *e, struct slice
 		return false;
 	s = custody_stanza(m);
 	s.from = from;
+	ep = asked_by(r, ep, &s);
 	if (r->traces)
 		router_trace_stanza(r, "out", ep, &s);
 	custody_deliver(r->custody, e, ep, &s);
@@ -330,8 +331,9 @@ static bool answer_again(struct router *r, struct custody_entry *e, const struct
 static bool was_answered(struct router *r, struct custody_entry *e, struct endpoint *ep,
 			 const struct msg_stanza *m)
 {
-	enum custody_answered answered =
-		ep ? custody_was_answered(r->custody, e, ep) : ANSWERED_NOT;
+	bool client = ep && endpoint_kind(ep) == SESSION_CLIENT;
+	enum custody_answered answered = custody_was_answered(
+		r->custody, e, ep, client ? SLICE_NONE : custody_domain_of(m->from));
 
 	return answered == ANSWERED || (answered == ANSWERED_AGAIN && answer_again(r, e, m));
 }
@@ -358,6 +360,8 @@ static void handle_stanza(struct router *r, struct endpoint *ep, struct custody_
 		abort();
 	if (r->traces)
 		trace_in(r, ep, from, m);
+	if (ep && !client)
+		asked_note(r, ep, m);
 	if ((delivered = custody_was_delivered(r->custody, e)) || was_answered(r, e, ep, m)) {
 		session_copies(r->sessions, m->sid, from, e, m, delivered, now);
 		custody_keep(e, m, from);
@@ -450,6 +454,7 @@ static void on_stanza(struct router *r, struct router_peer *p, struct slice body
 
 static void on_refused(struct router *r, struct router_peer *p, struct slice body)
 {
+	struct slice domain = SLICE_NONE;
 	struct custody_entry *e;
 	struct msg_refused m;
 	struct endpoint *ep;
@@ -464,11 +469,11 @@ static void on_refused(struct router *r, struct router_peer *p, struct slice bod
 	e = ep ? custody_accept(r->custody, p->custody, ep, m.n, body.len, !p->resent) : NULL;
 	if (!e)
 		return;
+	if (endpoint_kind(ep) == SESSION_DOMAIN)
+		domain = endpoint_jid(ep);
 	if (!custody_was_delivered(r->custody, e) &&
-	    custody_was_answered(r->custody, e, ep) != ANSWERED)
-		session_refuse(r->sessions, e,
-			       endpoint_kind(ep) == SESSION_DOMAIN ? endpoint_jid(ep) : SLICE_NONE,
-			       &m, loop_now(r->loop));
+	    custody_was_answered(r->custody, e, ep, domain) != ANSWERED)
+		session_refuse(r->sessions, e, domain, &m, loop_now(r->loop));
 	custody_handled(r->custody, e);
 }
 

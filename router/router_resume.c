@@ -76,6 +76,11 @@ static bool try_resume(struct router *r, struct pending *w)
 			return false;
 		custody_peer_former(endpoint_owner(ep), endpoint_sid(ep));
 		endpoint_detach(r->custody, ep, now);
+		/* Should this one not get it, others may; or somebody waits for the domain. */
+		if (endpoint_kind(ep) == SESSION_DOMAIN) {
+			domain_detached(r, ep);
+			return false;
+		}
 	}
 	/* What <resumed h/> covers is synced first (CUSTODY 7): a disk that hangs or is full shall
 	 * not keep everybody out. */

@@ -16,6 +16,7 @@
 #include "router/suspects.h"
 #include "session/session.h"
 
+struct asked;
 struct components;
 struct domains;
 struct loop_hook;
@@ -67,6 +68,7 @@ struct router {
 	struct domains *domains;       /* router_domain.c */
 	struct list binders;	       /* router_binders.c */
 	struct components *components; /* router_components.c */
+	struct asked *asked;	       /* router_asked.c; NULL: nothing was asked yet */
 
 	struct list removals;  /* `xmpp user del` under way (router_remove.c) */
 	struct traces *traces; /* NULL: nobody traces (router_trace.c) */
@@ -123,6 +125,15 @@ struct endpoint *domain_endpoint(const struct router *r, struct slice domain, st
  */
 struct endpoint *domain_answer_to(const struct router *r, struct endpoint *ep,
 				  const struct custody_entry *e);
+
+/* May it have what is for ep, another session (or the same) of that domain, which is not over? */
+bool domain_is_sibling(const struct endpoint *who, const struct endpoint *ep);
+
+/* router_asked.c: an iq from the session of a domain, and who gets its answer s, if ep would. */
+void asked_note(struct router *r, const struct endpoint *ep, const struct msg_stanza *m);
+struct endpoint *asked_by(const struct router *r, struct endpoint *ep,
+			  const struct session_stanza *s);
+void asked_end(struct router *r);
 
 /* router_binders.c: who has asked for a domain and waits. */
 void binders_ask(struct router *r, struct router_peer *p, const struct msg_bind_domain *m);

@@ -318,6 +318,8 @@ static void iq_to_resource(struct inbound *in)
 
 	if (match && !blocking_free(&match->user->contacts) && blocking_in(in, iq_to_resource))
 		return;
+	if (match && offline_defer_iq(in))
+		return;
 	if (match && last_activity_to_resource(in, match))
 		return;
 	if (match)

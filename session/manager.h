@@ -55,6 +55,7 @@ struct session_manager {
 	bool data_full, notes_full; /* and that it was told */
 	unsigned int notes_waiting;
 	bool last_activity, change_password, remove_account;
+	bool disabled;		 /* session_config.disabled */
 	struct monotime started; /* the first tick */
 	struct archive *archive;
 	struct str address_form; /* XEP-0157, as it stands in disco#info */

@@ -9,13 +9,17 @@
 #include "xmpp/utf8.h"
 #include "xmpp/xml_out.h"
 
-/* NULL: it can be sent. XML 1.0 section 2.2: of the control characters only these three. */
+/* NULL: it can be sent. XML 1.0 section 2.2: of the control characters only these three, and
+ * neither U+FFFE nor U+FFFF. */
 static const char *refusal(struct slice text)
 {
 	size_t characters = 0;
 
 	if (!utf8_ok(text))
 		return "it is not UTF-8";
+	if (text.len && (memmem(text.data, text.len, "\xef\xbf\xbe", 3) ||
+			 memmem(text.data, text.len, "\xef\xbf\xbf", 3)))
+		return "it has U+FFFE or U+FFFF, which XML has not";
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.data[i];
 

@@ -229,6 +229,25 @@ bool offline_defer(const struct inbound *in)
 	return true;
 }
 
+bool offline_defer_iq(const struct inbound *in)
+{
+	const struct offline_box *b;
+
+	if (in->m->offline_boxes.count == 0) /* as a rule */
+		return false;
+	b = map_find(&in->m->offline_boxes, jid_text_bare(in->s.to));
+	if (!b || !offline_holds(b))
+		return false;
+	list_each (it, &b->waiting) {
+		struct inbound other;
+
+		reply_resume(list_entry(it, struct offline_waiting, link)->parked, b->m, &other);
+		if (slice_eq(other.s.from, in->s.from) && slice_eq(other.s.to, in->s.to))
+			return offline_defer(in);
+	}
+	return false;
+}
+
 void offline_release_waiting(struct offline_box *b)
 {
 	struct list *it;
@@ -240,7 +259,10 @@ void offline_release_waiting(struct offline_box *b)
 
 		list_remove(it);
 		reply_resume(w->parked, b->m, &in);
-		delivery_message(&in);
+		if (in.s.kind == STANZA_IQ)
+			delivery_iq(&in);
+		else
+			delivery_message(&in);
 		reply_unpark(&w->parked, b->m);
 		free(w);
 	}

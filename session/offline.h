@@ -22,6 +22,10 @@ bool offline_store(const struct inbound *in, const char *rule);
  * (or refuses it when too much waits there). false: go on with it. */
 bool offline_defer(const struct inbound *in);
 
+/* The same for an IQ, where a message from the same to the same waits: it does not overtake that
+ * (RFC 6120 10.1). */
+bool offline_defer_iq(const struct inbound *in);
+
 /* s takes messages for its user from now on: it gets what was kept. */
 void offline_available(struct session_manager *m, struct session *s);
 

@@ -243,6 +243,7 @@ void session_configure(struct session_manager *m, const struct session_config *c
 	motd_configure(m, cfg->motd);
 	m->presence_grace_s = cfg->presence_grace_s;
 	m->reconnect_grace_s = cfg->reconnect_grace_s;
+	m->disabled = cfg->disabled;
 	if (cfg->disabled) {
 		session_end_all(m);
 		return;
@@ -326,6 +327,12 @@ void session_bind(struct session_manager *m, uint64_t sid, struct slice bare, st
 	if (!bind_valid(m, sid, bare)) {
 		m->host.bind_refused(m->ctx, sid, "not-allowed",
 				     "This address cannot have a session here.");
+		return;
+	}
+	/* Its connection manager does not know it yet, or cannot apply it. */
+	if (m->disabled) {
+		m->host.bind_refused(m->ctx, sid, "service-unavailable",
+				     "This service has been disabled.");
 		return;
 	}
 	if (wish.len == 0) {

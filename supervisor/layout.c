@@ -82,19 +82,24 @@ failed:
 	return ERR_IO;
 }
 
-enum err layout_apply(const struct config *cfg, struct str *why)
+void layout_readable(const struct config *cfg)
 {
-	static const char *const readable[] = {"conf/roundhouse.conf", "conf/managed.conf"};
+	static const char *const readable[] = {CONFIG_PATH, CONFIG_MANAGED_PATH};
 	struct group *gr = geteuid() == 0 ? getgrnam(cfg->users_group) : NULL;
-	enum err e = ERR_OK;
 
-	for (size_t i = 0; !e && i < sizeof(folders) / sizeof(folders[0]); i++)
-		e = apply_one(i, cfg, why);
-	/* An editor that replaces the file may have lost the group. */
 	for (size_t i = 0; gr && i < sizeof(readable) / sizeof(readable[0]); i++)
 		if (chown(readable[i], 0, gr->gr_gid) == 0 && chmod(readable[i], 0640) < 0)
 			log_warn("-", "event=chmod_failed path=%s reason=\"%s\"", readable[i],
 				 strerror(errno));
+}
+
+enum err layout_apply(const struct config *cfg, struct str *why)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; !e && i < sizeof(folders) / sizeof(folders[0]); i++)
+		e = apply_one(i, cfg, why);
+	layout_readable(cfg);
 	return e;
 }
 

@@ -17,6 +17,10 @@ struct table_row;
  * service reaches only what it needs, as an ordinary user all is 0700. */
 enum err layout_apply(const struct config *cfg, struct str *why);
 
+/* As root: the configuration files are readable for the services again. An editor that replaces
+ * one may have lost the group. */
+void layout_readable(const struct config *cfg);
+
 /* As root: makes the configured users and group that do not exist, tells each in done. */
 enum err layout_make_users(const struct config *cfg, struct str *done, struct str *why);
 

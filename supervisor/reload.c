@@ -260,8 +260,9 @@ static void on_checked(void *arg, const char *reasons)
 }
 
 /* The candidate is taken away first: the next command may write another while this is judged. */
-static bool load(struct reload *r, struct str *why)
+static bool load(const struct sup *s, struct reload *r, struct str *why)
 {
+	layout_readable(s->cfg);
 	if (!r->commit)
 		return config_load(&r->cfg, CONFIG_PATH, why) == ERR_OK;
 	if (rename(CONFIG_CANDIDATE_PATH, CONFIG_JUDGED_PATH) < 0) {
@@ -286,7 +287,7 @@ static void begin(struct sup *s, struct reload wish)
 	}
 	r = s->reload = xcalloc(1, sizeof(*r));
 	*r = wish;
-	if (!load(r, &why) || config_needs_restart(s->cfg, r->cfg, &why) ||
+	if (!load(s, r, &why) || config_needs_restart(s->cfg, r->cfg, &why) ||
 	    certset_new(&r->certs, r->cfg, &why) || certset_missing(r->certs, false, &why) ||
 	    secrets_missing(r->cfg, &why))
 		refuse(s, why.data);

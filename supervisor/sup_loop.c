@@ -609,6 +609,7 @@ int sup_run(const struct sup_options *o)
 	s->metrics = metrics_new(s->loop, "supervisor", "supervisor", status_metrics, s);
 	watch_signals(s);
 	adopting = each_orphan(s, NULL);
+	unlink(CONFIG_JUDGED_PATH); /* of one that was killed */
 	s->exit_code = 1;
 	if (load_config(s, adopting)) {
 		s->own_log = logfile_new("supervisor", (size_t)s->cfg->log_rotate_bytes,

@@ -254,8 +254,14 @@ enum err bus_client_open(struct bus_client **out, const char *dir, unsigned int 
 	c->dir = xstrdup(dir);
 	c->deadline_ms = deadline_ms;
 	if (chdir(dir) != 0) {
-		str_addf(why, "instance directory %s: %s; make one with 'supervisor -C %s init'",
-			 dir, strerror(errno), dir);
+		int error = errno;
+
+		str_addf(why, "instance directory %s: %s; ", dir, strerror(error));
+		if (error == EACCES)
+			str_adds(why,
+				 "run this as the instance's administrator (root or its owner)");
+		else
+			str_addf(why, "make one with 'supervisor -C %s init'", dir);
 		bus_client_close(&c);
 		return ERR_IO;
 	}

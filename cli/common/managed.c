@@ -1,7 +1,7 @@
 /*
  * With a supervisor the step is its own: it judges the candidate, opens what it names, renames it
  * and puts it in force, so that the death of this command changes nothing half. Without one the
- * candidate is judged by a `supervisor check` and renamed here.
+ * candidate is judged by a `supervisor check` and renamed here, and none can start meanwhile.
  */
 #include "cli/common/managed.h"
 
@@ -23,9 +23,10 @@
 #include "proc/config_set.h"
 #include "proc/sup_client.h"
 
-#define LOCK_PATH "conf/managed.lock"
-#define PATIENCE  600 /* times PAUSE_NS: a minute for another command, start or reload to end */
-#define PAUSE_NS  100000000L
+#define LOCK_PATH	"conf/managed.lock"
+#define SUPERVISOR_LOCK "run/supervisor.pid" /* held by the supervisor of this instance */
+#define PATIENCE	600 /* times PAUSE_NS: a minute for another command, start or reload */
+#define PAUSE_NS	100000000L
 
 struct managed {
 	int lock;
@@ -193,6 +194,15 @@ static bool write_all(int fd, struct slice bytes)
 	return true;
 }
 
+/* Root's services are other users: who may pass into conf/ may read what is in it. */
+static bool let_read(int fd)
+{
+	struct stat st;
+
+	return geteuid() != 0 ||
+	       (stat("conf", &st) == 0 && fchmod(fd, st.st_mode & 0010 ? 0640 : 0600) == 0);
+}
+
 /* Renamed into place: a supervisor that still works for a command that was killed shall not read
  * half of ours. */
 static enum err write_candidate(const struct managed *m, struct str *why)
@@ -200,13 +210,10 @@ static enum err write_candidate(const struct managed *m, struct str *why)
 	static const char tmp[] = CONFIG_CANDIDATE_PATH ".new";
 	struct str text = STR_INIT;
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	struct stat st;
 	bool ok;
 
 	render(m, &text);
-	ok = fd >= 0 && write_all(fd, str_slice(&text)) && give_to_owner(fd) &&
-	     (stat(CONFIG_PATH, &st) < 0 || geteuid() != 0 ||
-	      (fchown(fd, st.st_uid, st.st_gid) == 0 && fchmod(fd, st.st_mode & 0640) == 0)) &&
+	ok = fd >= 0 && write_all(fd, str_slice(&text)) && give_to_owner(fd) && let_read(fd) &&
 	     fsync(fd) == 0 && rename(tmp, CONFIG_CANDIDATE_PATH) == 0;
 	if (!ok) {
 		str_addf(why, CONFIG_MANAGED_PATH " cannot be written: %s; nothing was changed",
@@ -240,6 +247,26 @@ static void add_reasons(struct str *why, const char *text)
 }
 
 /* ---- without a supervisor ---- */
+
+/* What a supervisor holds while it runs, and one that starts waits for: it would read the file of
+ * before. *fd -1 and ERR_OK: there has never been one. ERR_AGAIN: there is one. */
+static enum err keep_supervisor_away(int *fd, struct str *why)
+{
+	*fd = open(SUPERVISOR_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd < 0 && errno == ENOENT)
+		return ERR_OK;
+	if (*fd < 0 && is_denied(errno))
+		return deny(why);
+	if (*fd < 0 || !give_to_owner(*fd)) {
+		str_addf(why, SUPERVISOR_LOCK ": %s; nothing was changed", strerror(errno));
+		return ERR_IO;
+	}
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+		return ERR_OK;
+	close(*fd);
+	*fd = -1;
+	return ERR_AGAIN;
+}
 
 /* Then a change could not be put in force, and neither could it be told apart from one that waits
  * for the operator. */
@@ -384,12 +411,12 @@ static enum err ask(struct sup_client *c, const struct managed *m, struct str *s
 	return sup_client_request(c, request, said, NULL, NULL);
 }
 
-/* What is not news: that nothing has changed is what a failure means here, and a success that all
- * is in force. */
+/* What is not news: that nothing has changed, and the warnings before it, is what a failure means
+ * here, and a success that all is in force. */
 static const char *without_frame(struct str *said, enum err e)
 {
 	static const char first[] = "refused, nothing has changed:\n", last[] = "configuration ";
-	char *end = said->data + said->len;
+	char *end = said->data + said->len, *refused;
 
 	if (e == ERR_OK) {
 		while (end > said->data && (end[-1] == '\n' && end == said->data + said->len))
@@ -399,8 +426,8 @@ static const char *without_frame(struct str *said, enum err e)
 		if (strncmp(end, last, strlen(last)) == 0)
 			*end = '\0';
 	}
-	return strncmp(said->data, first, strlen(first)) == 0 ? said->data + strlen(first)
-							      : said->data;
+	refused = strstr(said->data, first);
+	return refused ? refused + strlen(first) : said->data;
 }
 
 static enum err commit_with(struct sup_client *c, const struct managed *m, struct str *why)
@@ -418,6 +445,8 @@ static enum err commit_with(struct sup_client *c, const struct managed *m, struc
 		e = after_its_death(mine, why);
 	else
 		add_reasons(why, without_frame(&said, e));
+	if (e == ERR_TIMEOUT)
+		str_adds(why, "it may yet put the change in force: see 'xmpp status' then");
 	/* In force, though not everywhere: why says where not. */
 	if (e == ERR_CONFLICT)
 		e = ERR_OK;
@@ -425,25 +454,39 @@ static enum err commit_with(struct sup_client *c, const struct managed *m, struc
 	return e;
 }
 
+/* The supervisor, or *c NULL: there is none, and none starts before *lock is closed. */
+static enum err reach_supervisor(struct sup_client **c, int *lock, struct str *why)
+{
+	enum err e = ERR_AGAIN;
+
+	for (int i = 0; e == ERR_AGAIN && i < PATIENCE; i++) {
+		if (i > 0)
+			pause_shortly();
+		e = sup_client_open(c, ".");
+		if (e == ERR_DENIED)
+			deny(why);
+		else if (e)
+			e = keep_supervisor_away(lock, why);
+	}
+	if (e == ERR_AGAIN)
+		str_adds(why, "the supervisor has been starting or ending for a minute; see "
+			      "log/supervisor.log");
+	return e;
+}
+
 enum err managed_commit(struct managed *m, struct str *why)
 {
 	struct sup_client *c = NULL;
-	enum err e = write_candidate(m, why);
+	int lock = -1;
+	enum err e = reach_supervisor(&c, &lock, why);
 
-	if (e)
-		return e;
-	e = sup_client_open(&c, ".");
-	if (e == ERR_OK) {
-		e = commit_with(c, m, why);
-	} else if (e == ERR_DENIED) {
-		deny(why);
-	} else {
-		e = commit_alone(why);
-		/* One that was started meanwhile may have read the file before. */
-		if (!e && sup_client_open(&c, ".") == ERR_OK)
-			e = sup_client_request(c, "reload", why, NULL, NULL);
-	}
+	if (!e)
+		e = write_candidate(m, why);
+	if (!e)
+		e = c ? commit_with(c, m, why) : commit_alone(why);
 	sup_client_close(&c);
 	unlink(CONFIG_CANDIDATE_PATH);
+	if (lock >= 0)
+		close(lock);
 	return e;
 }

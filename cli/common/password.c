@@ -35,15 +35,17 @@ static bool wait_readable(int fd, const sigset_t *outside)
 	return !caught;
 }
 
+#define SKIP_MAX 65536 /* of a line too long; /dev/zero has no end */
+
 /* One line, byte by byte: what follows in a pipe is not ours. Its length, or -1 (errno; 0 at the
  * end of file). The line end is left out; a line too long is cut where the caller sees it.
  * outside: the signal mask to wait with; NULL = just read. */
 static ssize_t read_line(int fd, char out[PASSWORD_SIZE], const sigset_t *outside)
 {
-	size_t len = 0;
+	size_t len = 0, skipped = 0;
 	bool any = false;
 
-	while (true) {
+	while (skipped < SKIP_MAX) {
 		char c;
 		ssize_t n = outside && !wait_readable(fd, outside) ? -1 : read(fd, &c, 1);
 
@@ -56,6 +58,8 @@ static ssize_t read_line(int fd, char out[PASSWORD_SIZE], const sigset_t *outsid
 			break;
 		if (len < PASSWORD_SIZE - 1)
 			out[len++] = c;
+		else
+			skipped++;
 	}
 	if (len && out[len - 1] == '\r')
 		len--;

@@ -4,21 +4,24 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/utf8_char.h"
 #include "base/xmem.h"
 
-/* C0, DEL, and C1 (in UTF-8: C2 80 to C2 9F). */
+/* C0, DEL, C1 (in UTF-8: C2 80 to C2 9F), and what is no UTF-8: a terminal may take 9B for C1. */
 static void add_safe(struct str *out, struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.data[i];
-		unsigned char next = i + 1 < text.len ? (unsigned char)text.data[i + 1] : 0;
+		size_t n = utf8_char_len((const unsigned char *)text.data + i, text.len - i);
 
-		if (c < 0x20 || c == 0x7f)
+		if (c < 0x20 || c == 0x7f || !n) {
 			str_addf(out, "\\x%02x", c);
-		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+		} else if (c == 0xc2 && (unsigned char)text.data[i + 1] < 0xa0) {
 			str_addf(out, "\\x%02x", text.data[++i] & 0xff);
-		else
-			str_addc(out, (char)c);
+		} else {
+			str_add(out, text.data + i, n);
+			i += n - 1;
+		}
 	}
 }
 

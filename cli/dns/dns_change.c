@@ -130,6 +130,20 @@ static int open_change(struct change *c)
 	return code;
 }
 
+/* What the services' judges have to say of other settings ("warning: ...") is no news here. */
+static void say_news(const struct str *lines)
+{
+	static const char judged[] = "warning: ";
+
+	for (const char *line = lines->data; *line;) {
+		int n = (int)strcspn(line, "\n");
+
+		if (n > 0 && strncmp(line, judged, strlen(judged)) != 0)
+			command_fail("dns", 0, "%.*s", n, line);
+		line += n + (line[n] == '\n');
+	}
+}
+
 static int commit(struct change *c)
 {
 	struct resolver_config cfg = dns_resolver_config(managed_config(c->managed));
@@ -143,8 +157,8 @@ static int commit(struct change *c)
 		managed_set_list(c->managed, kinds[c->kind].key, c->new);
 		if (managed_commit(c->managed, &why) != ERR_OK)
 			code = dns_failure(c->v, "%s", why.data);
-		else if (why.len > 0)
-			command_fail("dns", 0, "%s", why.data);
+		else
+			say_news(&why);
 	}
 	str_clear(&why);
 	return code;

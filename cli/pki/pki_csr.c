@@ -1,5 +1,6 @@
 #include "cli/pki/pki_csr.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -168,9 +169,16 @@ static bool used_by_config(const struct config *cfg, const char *key)
 static enum err write_pair(const struct pki_csr_options *o, const struct pki_files *f,
 			   const struct made *m, struct str *warnings, struct str *why)
 {
-	struct pki_dir *d;
-	enum err e = pki_dir_open(&d, o->dir, why);
+	struct pki_dir *d = NULL;
+	enum err e;
 
+	/* A lab may begin with its keys; a request is of an instance, and a mistyped -C is none. */
+	if (access(o->dir, F_OK) < 0) {
+		str_addf(why, "%s: %s; name the instance's directory with -C DIR", o->dir,
+			 strerror(errno));
+		return ERR_IO;
+	}
+	e = pki_dir_open(&d, o->dir, why);
 	if (e == ERR_OK && !o->force)
 		e = pki_files_refuse_existing(f, d, "key and request or certificate of that name",
 					      why);

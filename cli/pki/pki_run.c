@@ -14,6 +14,17 @@
 #include "cli/pki/pki_unlock.h"
 #include "cli/pki/pki_usage.h"
 
+static void print_file(const char *path)
+{
+	struct str out = STR_INIT;
+
+	str_adds(&out, "{\"file\":");
+	json_text(&out, slice_str(path));
+	str_adds(&out, "}\n");
+	fputs(out.data, stdout);
+	str_clear(&out);
+}
+
 static void print_lab(const struct pki_values *v)
 {
 	static const struct {
@@ -33,11 +44,8 @@ static void print_lab(const struct pki_values *v)
 
 		table_add(&t, slice_str(path));
 		table_add(&t, slice_str(files[i].what));
-		if (v->common.json) {
-			str_adds(&out, "{\"file\":");
-			json_text(&out, slice_str(path));
-			str_adds(&out, "}\n");
-		}
+		if (v->common.json)
+			print_file(path);
 		free(path);
 	}
 	if (!v->common.json)
@@ -49,12 +57,16 @@ static void print_lab(const struct pki_values *v)
 
 static void print_added(const struct pki_values *v)
 {
+	static const char *const suffixes[] = {"crt", "key"};
 	const char *d = v->domain;
 
-	if (v->common.json)
-		printf("{\"file\":\"%s/pki/%s.crt\"}\n{\"file\":\"%s/pki/%s.key\"}\n",
-		       v->common.dir, d, v->common.dir, d);
-	else
+	for (size_t i = 0; v->common.json && i < 2; i++) {
+		char *path = xasprintf("%s/pki/%s.%s", v->common.dir, d, suffixes[i]);
+
+		print_file(path);
+		free(path);
+	}
+	if (!v->common.json)
 		printf("made %s/pki/%s.crt and %s.key; in conf/roundhouse.conf:\n"
 		       "  tls = { extra = [ \"pki/%s.crt pki/%s.key\" ]; ... }\n",
 		       v->common.dir, d, d, d, d);
@@ -263,7 +275,13 @@ int pki_run_unlock(const void *arg, int argc, char **argv)
 	enum err e = pki_unlock(argv[0], v->common.dir, v->phrase_stdin, &path, &why);
 
 	(void)argc;
-	str_addf(&out, "SUCCESS: %s has no pass phrase any more\n", path);
+	if (v->common.json) {
+		str_adds(&out, "{\"done\":\"unlocked\",\"file\":");
+		json_text(&out, slice_str(path));
+		str_adds(&out, "}\n");
+	} else {
+		str_addf(&out, "SUCCESS: %s has no pass phrase any more\n", path);
+	}
 	free(path);
 	return finish(e == ERR_FORMAT ? ERR_IO : e, &out, &why);
 }

@@ -53,13 +53,14 @@ static void print_success(const struct xmpp_values *v, const struct msg_db_compo
 	print_wiped(&out);
 }
 
-/* The account that a call bridge has: NAME.DOMAIN, one connection (FEATURES A33). */
+/* The account that a call bridge has: NAME.DOMAIN, one connection (FEATURES A33). Behind
+ * remote_open(), which has gone to the instance's directory. */
 static int add_account(struct bus_client *c, const char *name, const char *domain,
 		       const char *secret)
 {
 	struct str host = STR_INIT;
 	char jid[JID_PART_MAX + 1];
-	int code;
+	int code = COMMAND_OK;
 
 	str_addf(&host, "%s.%s", name, domain);
 	if (jid_prepare_domain(jid, str_slice(&host)) != ERR_OK)
@@ -67,7 +68,9 @@ static int add_account(struct bus_client *c, const char *name, const char *domai
 				    "%s is not a domain name; choose a "
 				    "shorter or simpler name",
 				    host.data);
-	else
+	if (code == COMMAND_OK)
+		code = served_check_other(".", slice_str(jid));
+	if (code == COMMAND_OK)
 		code = component_store_add(
 			c, &(struct msg_db_component_add){.name = slice_str(name),
 							  .domain = slice_str(domain),
@@ -138,13 +141,14 @@ static int set_secret(struct bus_client *c, const struct msg_db_component *old, 
 						  .bytes_per_second = old->bytes_per_second});
 }
 
-/* The account with that secret, whether it was there or not. asked: for this domain. */
-static int put_secret(struct bus_client *c, const struct component_list *all, const char *name,
-		      const char *domain, bool asked, const char *secret)
+/* The account with that secret, whether it was there or not. */
+static int put_secret(const struct xmpp_values *v, struct bus_client *c,
+		      const struct component_list *all, const char *name, const char *domain,
+		      const char *secret)
 {
 	const struct msg_db_component *old = component_store_find(all, name);
 
-	if (old && !slice_is(old->domain, domain) && asked)
+	if (old && !slice_is(old->domain, domain) && v->domain)
 		return command_fail(
 			"xmpp", COMMAND_REFUSED,
 			"%s is there already, with the domain %.*s; nothing was changed", name,
@@ -186,7 +190,7 @@ int callbridge_add_secret(const void *values, int argc, char **argv)
 	if (code == COMMAND_OK)
 		code = secret_ask(secret, PROMPT);
 	if (code == COMMAND_OK)
-		code = put_secret(c, &all, argv[0], domain, v->domain, secret);
+		code = put_secret(v, c, &all, argv[0], domain, secret);
 	if (code == COMMAND_OK)
 		code = show_changed(v, c, argv[0]);
 	xwipe(secret, sizeof(secret));
@@ -216,7 +220,7 @@ int callbridge_list(const void *values, int argc, char **argv)
 			   v->fingerprints ? "Fingerprint" : "Secret", all.items[i].secret);
 	}
 	if (code == COMMAND_OK && !all.count && !v->common.json)
-		str_adds(&out, "no call bridges; 'xmpp callbridge add NAME' adds one\n");
+		str_adds(&out, CALLBRIDGE_NONE "\n");
 	print_wiped(&out);
 	component_store_clear(&all);
 	bus_client_close(&c);

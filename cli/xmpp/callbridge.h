@@ -5,6 +5,9 @@
 #ifndef CLI_XMPP_CALLBRIDGE_H
 #define CLI_XMPP_CALLBRIDGE_H
 
+/* What `xmpp callbridge list` prints when there are none. */
+#define CALLBRIDGE_NONE "no call bridges; 'xmpp callbridge add NAME' adds one"
+
 /* Commands: values is a struct xmpp_values; the result an enum command_exit. */
 int callbridge_add(const void *values, int argc, char **argv);
 int callbridge_add_secret(const void *values, int argc, char **argv);

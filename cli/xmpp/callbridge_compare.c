@@ -3,6 +3,7 @@
 #include "cli/xmpp/callbridge.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/xmem.h"
 #include "cli/common/json_line.h"
@@ -45,10 +46,11 @@ static void entry_set_domain(struct entry *one, struct slice domain)
 	one->domain = xstrndup(domain.data, domain.len);
 }
 
+/* Whatever the case: names of call bridges differ in more. */
 static const struct entry *entries_find(const struct entries *e, const char *name)
 {
 	for (size_t i = 0; i < e->count; i++)
-		if (strcmp(e->item[i].name, name) == 0)
+		if (strcasecmp(e->item[i].name, name) == 0)
 			return &e->item[i];
 	return NULL;
 }
@@ -58,7 +60,7 @@ static const struct entry *entries_owner(const struct entries *e, const char *ma
 					 const char *name)
 {
 	for (size_t i = 0; i < e->count; i++)
-		if (strcmp(e->item[i].name, name) != 0 && strcmp(e->item[i].mark, mark) == 0)
+		if (strcasecmp(e->item[i].name, name) != 0 && strcmp(e->item[i].mark, mark) == 0)
 			return &e->item[i];
 	return NULL;
 }
@@ -116,7 +118,7 @@ static bool take_text(struct entries *e, struct slice line)
 	const char *colon = line.len ? memchr(line.data, ':', line.len) : NULL;
 	size_t n = colon ? (size_t)(colon - line.data) : 0;
 
-	if (!line.len || slice_is(line, "***"))
+	if (!line.len || slice_is(line, "***") || slice_is(line, CALLBRIDGE_NONE))
 		return true;
 	return colon && take_field(e, trim(slice_of(line.data, n)),
 				   trim(slice_of(line.data + n + 1, line.len - n - 1)));

@@ -135,6 +135,15 @@ int log_search(const void *values, int argc, char **argv)
 
 /* ---- export */
 
+/* A file that is replaced is written beside it first: what is there stays until all is. */
+static char *export_path(const char *path, bool force)
+{
+	struct stat st;
+
+	return force && lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? xasprintf("%s.new", path)
+								     : xstrdup(path);
+}
+
 static int open_export(const char *path, bool force)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (force ? O_TRUNC : O_EXCL), 0600);
@@ -158,18 +167,53 @@ static bool write_all(int fd, struct slice text)
 	return true;
 }
 
-static int export_to(const char *path, bool force, struct slice text, size_t count)
+/* What is not complete is taken away, unless it is no file of ours: a device, or a pipe. */
+static bool write_export(int fd, const char *fresh, const char *path, struct slice text)
 {
-	int fd = open_export(path, force), code = COMMAND_OK;
-	bool ok;
+	struct stat st;
+	bool ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode), ok = write_all(fd, text);
+	int e = errno;
 
-	if (fd < 0)
-		return COMMAND_REFUSED;
-	ok = write_all(fd, text);
-	if (close(fd) < 0 || !ok)
-		code = command_fail("xmpp", COMMAND_REFUSED, "%s: %m; it is not complete", path);
-	else
-		printf("%zu log message%s written to %s\n", count, count == 1 ? "" : "s", path);
+	if (close(fd) < 0 && ok) {
+		e = errno;
+		ok = false;
+	}
+	if (ok && strcmp(fresh, path) != 0 && rename(fresh, path) < 0) {
+		e = errno;
+		ok = false;
+	}
+	if (!ok && ours)
+		unlink(fresh);
+	errno = e;
+	return ok;
+}
+
+static void print_exported(const char *path, size_t count, bool json)
+{
+	struct str out = STR_INIT;
+
+	if (json) {
+		str_addf(&out, "{\"written\":%zu,\"file\":", count);
+		json_line_put_text(&out, slice_str(path));
+		str_adds(&out, "}\n");
+	} else {
+		str_addf(&out, "%zu log message%s written to %s\n", count, count == 1 ? "" : "s",
+			 path);
+	}
+	print(&out);
+	str_clear(&out);
+}
+
+static int export_to(const struct xmpp_values *v, const char *path, struct slice text, size_t count)
+{
+	char *fresh = export_path(path, v->force);
+	int fd = open_export(fresh, v->force), code = fd < 0 ? COMMAND_REFUSED : COMMAND_OK;
+
+	if (fd >= 0 && !write_export(fd, fresh, path, text))
+		code = command_fail("xmpp", COMMAND_REFUSED, "%s: %m; nothing was written", path);
+	if (code == COMMAND_OK)
+		print_exported(path, count, v->common.json);
+	free(fresh);
 	return code;
 }
 
@@ -191,7 +235,7 @@ int log_export(const void *values, int argc, char **argv)
 		if (strcmp(argv[0], "-") == 0)
 			print(&out);
 		else
-			code = export_to(argv[0], v->force, str_slice(&out), l.count);
+			code = export_to(v, argv[0], str_slice(&out), l.count);
 	}
 	event_list_clear(&l);
 	str_clear(&out);

@@ -88,7 +88,7 @@ static bool reader_is_gone(void)
 {
 	struct pollfd p = {.fd = STDOUT_FILENO};
 
-	return poll(&p, 1, LOOK_MS) > 0 && (p.revents & (POLLERR | POLLNVAL));
+	return poll(&p, 1, LOOK_MS) > 0 && (p.revents & (POLLERR | POLLHUP | POLLNVAL));
 }
 
 void event_tail_follow(struct event_tail *t, const struct event_filter *f, bool json)

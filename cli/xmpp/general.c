@@ -208,6 +208,10 @@ static void ask_bridge(const struct xmpp_values *v, struct general *g)
 			close(fd);
 		}
 		general_from_bridge(g, str_slice(&json));
+		if (fd >= 0 && !json.len) { /* stopped, or waiting for its disk */
+			str_reset(&g->bridge);
+			str_adds(&g->bridge, "not answering");
+		}
 		free(dir);
 		free(name);
 	}

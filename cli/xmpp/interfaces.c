@@ -26,10 +26,32 @@ static bool has(const struct interfaces *i, struct slice address)
 	return false;
 }
 
+/* What stands for all addresses of its family. */
+static const char *all_like(const char *address)
+{
+	return address[0] == '[' ? "[::]" : "0.0.0.0";
+}
+
+static void drop_like(struct interfaces *i, const char *address)
+{
+	size_t kept = 0;
+
+	for (size_t k = 0; k < i->n; k++) {
+		if ((i->addresses[k][0] == '[') == (address[0] == '['))
+			free(i->addresses[k]);
+		else
+			i->addresses[kept++] = i->addresses[k];
+	}
+	i->n = kept;
+}
+
+/* All addresses of a family and one of them cannot be listened on side by side. */
 static bool add(struct interfaces *i, const char *address, struct str *why)
 {
-	if (has(i, slice_str(address)))
+	if (has(i, slice_str(address)) || has(i, slice_str(all_like(address))))
 		return true;
+	if (strcmp(address, all_like(address)) == 0)
+		drop_like(i, address);
 	if (i->n == INTERFACES_MAX) {
 		str_addf(why, "more than %d addresses; 0.0.0.0 is all of this machine's",
 			 INTERFACES_MAX);

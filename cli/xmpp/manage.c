@@ -16,8 +16,11 @@ static struct str warned = STR_INIT; /* the warnings that were said, a line each
 int manage_enter(const struct xmpp_values *v)
 {
 	if (!entered && chdir(v->common.dir) < 0)
-		return command_fail("xmpp", COMMAND_UNREACHABLE, "%s: %s", v->common.dir,
-				    strerror(errno));
+		return command_fail("xmpp", COMMAND_UNREACHABLE, "%s: %s; %s", v->common.dir,
+				    strerror(errno),
+				    errno == EACCES ? "run this as the instance's administrator "
+						      "(root or its owner)"
+						    : "name the instance's directory with -C DIR");
 	entered = true;
 	if (access(CONFIG_PATH, F_OK) < 0 && errno == ENOENT)
 		return command_fail("xmpp", COMMAND_UNREACHABLE,

@@ -48,6 +48,14 @@ static struct texts texts_copy(char *const *list, const char *without)
 	return t;
 }
 
+static bool texts_has(const struct texts *t, const char *text)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->items[i], text) == 0)
+			return true;
+	return false;
+}
+
 static void texts_set(struct managed *m, const char *name, const struct texts *t)
 {
 	managed_set_list(m, name, (const char *const *)t->items);
@@ -88,7 +96,8 @@ static void set_added(struct managed *m, const char *domain, const char *entry)
 	struct texts entries = texts_copy(cfg->xmpp_multi_domains, NULL);
 
 	texts_add(&domains, domain);
-	texts_add(&extra, files_of(entry));
+	if (!texts_has(&extra, files_of(entry))) /* domains may share them */
+		texts_add(&extra, files_of(entry));
 	texts_add(&entries, entry);
 	texts_set(m, "domains", &domains);
 	texts_set(m, "tls.extra", &extra);
@@ -118,6 +127,8 @@ static int add(const struct xmpp_values *v, struct managed **mp, const char *dom
 		code = manage_commit(v, mp, true);
 		if (code == COMMAND_OK)
 			manage_success(v, "%s is served", domain);
+		if (code == COMMAND_OK)
+			server_warn_of_components(v, NULL, domain);
 	}
 	free(key);
 	free(cert);
@@ -152,14 +163,12 @@ static bool is_used_elsewhere(const struct config *cfg, const char *entry)
 	return false;
 }
 
-static void set_removed(struct managed *m, const char *domain)
+void multi_domain_forget(struct managed *m, const char *domain)
 {
 	const struct config *cfg = managed_config(m);
 	const char *entry = entry_of(cfg, domain);
-	struct texts domains = texts_copy(cfg->domains, domain), extra, entries;
+	struct texts extra, entries;
 
-	texts_set(m, "domains", &domains);
-	texts_clear(&domains);
 	if (!entry)
 		return;
 	entries = texts_copy(cfg->xmpp_multi_domains, entry);
@@ -170,6 +179,15 @@ static void set_removed(struct managed *m, const char *domain)
 	extra = texts_copy(cfg->tls_extra, files_of(entry));
 	texts_set(m, "tls.extra", &extra);
 	texts_clear(&extra);
+}
+
+static void set_removed(struct managed *m, const char *domain)
+{
+	struct texts domains = texts_copy(managed_config(m)->domains, domain);
+
+	texts_set(m, "domains", &domains);
+	texts_clear(&domains);
+	multi_domain_forget(m, domain);
 }
 
 static int refuse_del(const struct xmpp_values *v, const struct config *cfg, const char *domain)

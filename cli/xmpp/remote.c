@@ -23,6 +23,10 @@ static int judge(enum err transport, enum err quiet, const struct bus_client_ans
 		return COMMAND_OK;
 	if (a->status == quiet)
 		return COMMAND_REFUSED;
+	/* The router's word for a datastore that is away: nobody has refused anything. */
+	if (a->status == ERR_TIMEOUT)
+		return command_fail("xmpp", COMMAND_UNREACHABLE, "%s",
+				    a->text.len ? a->text.data : err_text(a->status));
 	return command_fail("xmpp", COMMAND_REFUSED, "refused: %s",
 			    a->text.len ? a->text.data : err_text(a->status));
 }

@@ -8,6 +8,7 @@
 #include "cli/common/table.h"
 #include "cli/xmpp/component_store.h"
 #include "cli/xmpp/manage.h"
+#include "cli/xmpp/multi_domain.h"
 #include "cli/xmpp/remote.h"
 #include "net/tls_chain.h"
 #include "proc/config.h"
@@ -37,32 +38,54 @@ static void set_domain(struct managed *m, const char *domain)
 	free(all);
 }
 
-/* Components keep the domain that they were made for: those of one that is not served any more
- * cannot connect. Quiet where the server does not run. */
-static void warn_of_components(const struct xmpp_values *v, const char *domain)
+static void warn_of_stranded(const struct xmpp_values *v, const struct component_list *l,
+			     const char *former)
+{
+	size_t n = 0;
+	char *text;
+
+	for (size_t i = 0; former && i < l->count; i++)
+		n += slice_is(l->items[i].domain, former);
+	if (!n)
+		return;
+	text = xasprintf("%zu call bridge%s or component%s of %s cannot connect any more; remove "
+			 "and add them again",
+			 n, n == 1 ? "" : "s", n == 1 ? "" : "s", former);
+	manage_warning(v, text);
+	free(text);
+}
+
+static void warn_of_owner(const struct xmpp_values *v, const struct component_list *l,
+			  const char *domain)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		char *text;
+
+		if (!slice_is(l->items[i].jid, domain))
+			continue;
+		text = xasprintf("the component %.*s was to serve %s and cannot connect any more; "
+				 "'xmpp component del %.*s' removes it",
+				 SLICE_ARG(l->items[i].name), domain, SLICE_ARG(l->items[i].name));
+		manage_warning(v, text);
+		free(text);
+	}
+}
+
+void server_warn_of_components(const struct xmpp_values *v, const char *former, const char *domain)
 {
 	struct component_list l = COMPONENT_LIST_INIT;
 	struct xmpp_values here = manage_here(v);
 	struct sup_client *running = NULL;
 	struct bus_client *c;
-	size_t stranded = 0;
 
 	if (sup_client_open(&running, ".") != ERR_OK)
 		return;
 	sup_client_close(&running);
 	if (remote_open(&here, &c) != COMMAND_OK)
 		return;
-	if (component_store_list(c, DB_SECRETS_NONE, &l) == COMMAND_OK)
-		for (size_t i = 0; i < l.count; i++)
-			stranded += slice_is(l.items[i].domain, domain);
-	if (stranded) {
-		char *text = xasprintf("%zu call bridge%s or component%s of %s cannot connect any "
-				       "more; remove and add them again",
-				       stranded, stranded == 1 ? "" : "s", stranded == 1 ? "" : "s",
-				       domain);
-
-		manage_warning(v, text);
-		free(text);
+	if (component_store_list(c, DB_SECRETS_NONE, &l) == COMMAND_OK) {
+		warn_of_stranded(v, &l, former);
+		warn_of_owner(v, &l, domain);
 	}
 	component_store_clear(&l);
 	bus_client_close(&c);
@@ -83,11 +106,13 @@ int server_domain(const void *values, int argc, char **argv)
 	if (code == COMMAND_OK) {
 		former = xstrdup(managed_config(m)->domains[0]);
 		set_domain(m, domain);
+		if (strcmp(former, domain) != 0)
+			multi_domain_forget(m, former);
 		code = manage_commit(v, &m, true);
 		if (code == COMMAND_OK)
 			manage_success(v, "Domain is %s", domain);
 		if (code == COMMAND_OK && strcmp(former, domain) != 0)
-			warn_of_components(v, former);
+			server_warn_of_components(v, former, domain);
 		free(former);
 	}
 	managed_close(&m);
@@ -191,7 +216,12 @@ static const char *motd_fault(const char *text)
 		return "it is longer than 2048 characters";
 	if (!*text)
 		return "it is empty; 'xmpp motd del' removes the message";
-	return utf8_ok(slice_str(text)) ? NULL : "it is not UTF-8";
+	if (!utf8_ok(slice_str(text)))
+		return "it is not UTF-8";
+	/* XML 1.0 section 2.2: no client could read on behind them. */
+	return strstr(text, "\xef\xbf\xbe") || strstr(text, "\xef\xbf\xbf")
+		       ? "it holds U+FFFE or U+FFFF"
+		       : NULL;
 }
 
 static int motd_set(const struct xmpp_values *v, const char *text, const char *done)

@@ -16,6 +16,10 @@ int server_motd_del(const void *values, int argc, char **argv);
 int server_motd_show(const void *values, int argc, char **argv);
 int server_max_sessions(const void *values, int argc, char **argv);
 
+/* Components keep the domain that they were made for: warns of those of a former one (NULL: none),
+ * and of who was to serve the one that users have now. Quiet where the server does not run. */
+void server_warn_of_components(const struct xmpp_values *v, const char *former, const char *domain);
+
 /* A name as people give it: without a folder it is in pki/. */
 char *server_pki_path(const char *name);
 

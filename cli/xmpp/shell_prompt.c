@@ -7,8 +7,10 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "base/xmem.h"
 #include "cli/xmpp/shell_line.h"
@@ -30,6 +32,43 @@ static volatile sig_atomic_t caught;
 static void on_interrupt(int signum)
 {
 	caught = signum;
+}
+
+/*
+ * One byte for libedit. SIGINT is blocked but in here, so that it cannot come between a look at
+ * `caught` and a read that then would wait for the next key.
+ */
+static int read_key(EditLine *el, wchar_t *out)
+{
+	static mbstate_t state;
+	sigset_t none;
+	fd_set fds;
+	char byte;
+
+	(void)el;
+	sigemptyset(&none);
+	for (;;) {
+		FD_ZERO(&fds);
+		FD_SET(STDIN_FILENO, &fds);
+		if (pselect(STDIN_FILENO + 1, &fds, NULL, NULL, NULL, &none) < 0) {
+			if (errno == EINTR && !caught)
+				continue;
+			memset(&state, 0, sizeof(state));
+			return -1;
+		}
+		if (read(STDIN_FILENO, &byte, 1) != 1)
+			return 0;
+		switch (mbrtowc(out, &byte, 1, &state)) {
+		case (size_t)-2:
+			continue;
+		case (size_t)-1:
+			memset(&state, 0, sizeof(state));
+			*out = (unsigned char)byte;
+			return 1;
+		default:
+			return 1;
+		}
+	}
 }
 
 /* ---- history */
@@ -208,6 +247,7 @@ struct shell_prompt *shell_prompt_new(const struct shell_words *words)
 	el_set(p->el, EL_PROMPT, prompt_text);
 	el_set(p->el, EL_EDITOR, "emacs");
 	el_set(p->el, EL_SIGNAL, 0);
+	el_set(p->el, EL_GETCFN, read_key);
 	el_set(p->el, EL_HIST, history, p->history);
 	el_set(p->el, EL_ADDFN, "complete", "Complete a word", on_tab);
 	el_set(p->el, EL_BIND, "^I", "complete", NULL);
@@ -235,11 +275,16 @@ void shell_prompt_free(struct shell_prompt **pp)
 bool shell_prompt_read(struct shell_prompt *p, struct slice *line)
 {
 	const char *text;
+	sigset_t interrupt;
 	int n = 0;
 
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
 	caught = 0;
+	sigprocmask(SIG_BLOCK, &interrupt, NULL);
 	el_resize(p->el);
 	text = el_gets(p->el, &n);
+	sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
 	if (caught) {
 		putchar('\n');
 		el_reset(p->el);

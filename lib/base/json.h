@@ -7,7 +7,8 @@
 #include "base/slice.h"
 #include "base/str.h"
 
-/* Appends "text", quoted and escaped. text is UTF-8. */
+/* Appends "text", quoted and escaped. What is no UTF-8 in it becomes U+FFFD: whoever reads JSON
+ * would refuse all of it. */
 void json_text(struct str *out, struct slice text);
 
 #endif

@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/utf8_char.h"
+
+#define QUOTE_MAX 128
 
 static struct {
 	char service[64];
@@ -70,22 +73,24 @@ uint64_t log_lost(void)
 
 const char *log_quote(struct slice s)
 {
-	static char ring[8][4 * 128 + 8];
+	static char ring[8][4 * QUOTE_MAX + 8];
 	static unsigned int next;
 	char *out = ring[next++ % 8], *p = out;
-	size_t n = s.len > 128 ? 128 : s.len;
+	size_t n = s.len > QUOTE_MAX ? utf8_char_cut(s.data, QUOTE_MAX) : s.len;
 
 	*p++ = '"';
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0, len; i < n; i += len ? len : 1) {
 		unsigned char c = (unsigned char)s.data[i];
 
+		len = utf8_char_len((const unsigned char *)s.data + i, n - i);
 		if (c == '"' || c == '\\') {
 			*p++ = '\\';
 			*p++ = (char)c;
-		} else if (c < 0x20 || c == 0x7f) {
+		} else if (c < 0x20 || c == 0x7f || !len) {
 			p += snprintf(p, 5, "\\x%02x", c);
 		} else {
-			*p++ = (char)c;
+			memcpy(p, s.data + i, len);
+			p += len;
 		}
 	}
 	snprintf(p, 5, "%s\"", s.len > n ? "..." : "");
@@ -117,11 +122,44 @@ static void add_time(struct str *line)
 
 static void add_json_text(struct str *line, const char *s)
 {
-	for (; *s; s++) {
+	for (size_t left = strlen(s), n; left; s += n ? n : 1, left -= n ? n : 1) {
+		n = utf8_char_len((const unsigned char *)s, left);
 		if (*s == '"' || *s == '\\')
 			str_addc(line, '\\');
-		str_addc(line, *s);
+		if (n)
+			str_add(line, s, n);
+		else
+			str_adds(line, UTF8_CHAR_UNKNOWN);
 	}
+}
+
+#define CTX_MAX 512 /* bytes: a JID may be longer than a line */
+
+/* Where the context ends is known by ` event=` (supervisor/event_rule.h): nobody may forge that
+ * with a resource of such a name. */
+static void add_ctx(struct str *line, const char *ctx)
+{
+	size_t n = strnlen(ctx, CTX_MAX), start = line->len;
+	char *at;
+
+	if (ctx[n])
+		n = utf8_char_cut(ctx, n);
+	str_add(line, ctx, n);
+	if (ctx[n])
+		str_adds(line, "...");
+	while ((at = strstr(line->data + start, " event=")))
+		*at = '_';
+}
+
+/* Not within a character, nor, in JSON, behind half an escape. */
+static size_t cut_at(const struct str *line, size_t n)
+{
+	size_t slashes = 0;
+
+	n = utf8_char_cut(line->data, n);
+	while (slashes < n && line->data[n - 1 - slashes] == '\\')
+		slashes++;
+	return n - (sink.json && slashes % 2);
 }
 
 /* Nobody may forge a second line, and a terminal must not be steered by what a peer sent. */
@@ -135,7 +173,7 @@ static void clean(char *s, size_t len)
 static void emit(struct str *line)
 {
 	if (line->len > LOG_LINE_MAX) {
-		line->len = LOG_LINE_MAX - 4;
+		line->len = cut_at(line, LOG_LINE_MAX - 4);
 		str_adds(line, sink.json ? "\"}" : "...");
 	}
 	clean(line->data, line->len);
@@ -161,8 +199,10 @@ static void write_line(enum log_level level, const char *ctx, const char *text)
 		str_adds(&line, "\"}");
 	} else {
 		add_time(&line);
-		str_addf(&line, " %-5s %s[%d] %s %s", level_names[level], sink.service,
-			 (int)getpid(), ctx, text);
+		str_addf(&line, " %-5s %s[%d] ", level_names[level], sink.service, (int)getpid());
+		add_ctx(&line, ctx);
+		str_addc(&line, ' ');
+		str_adds(&line, text);
 	}
 	emit(&line);
 	str_clear(&line);

@@ -426,8 +426,12 @@ static void announce_one(struct hold_session *s, struct link *l)
 		.out_base = s->enabled ? s->out_base : 0,
 		.blob = blob_slice(s->blob),
 	};
-	uint64_t seq = link_put_announce(l, &m);
+	uint64_t seq;
 
+	/* What was sent before <enabled/> and not delivered is not announced when it has ended. */
+	if (m.out_base > m.next_q)
+		m.out_base = m.next_q;
+	seq = link_put_announce(l, &m);
 	for (uint64_t q = m.base_q; q < m.next_q; q++) {
 		const struct hold_have *have = hold_in_get(&s->in, q);
 

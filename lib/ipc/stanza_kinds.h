@@ -69,8 +69,8 @@ enum session_state {
 
 enum session_kind { SESSION_CLIENT = 0, SESSION_DOMAIN = 1 };
 
-/* Several connections for one domain (BIND_DOMAIN): none but the first; each peer's stanzas to one of
- * them, by a hash of the peer's bare JID; all to the oldest, the others stand by. */
+/* Several connections for one domain (BIND_DOMAIN): none but the first; each peer's stanzas to one
+ * of them, by a hash of the peer's bare JID; all to the oldest, the others stand by. */
 enum domain_mode { DOMAIN_ONE = 0, DOMAIN_SHARED = 1, DOMAIN_STANDBY = 2 };
 
 #endif

@@ -18,7 +18,7 @@
 #include "net/tls.h"
 
 #define READS_IN_TURN 4
-#define SPARE_MAX     (16 * 1024)
+#define SPARE_MAX     (256 * 1024) /* a component's turn goes through one connection */
 
 static void step(struct conn *c, bool readable);
 
@@ -49,11 +49,13 @@ static void enter(struct conn *c)
 /* An idle connection holds no output buffer, a busy one should not make it anew for every flush. */
 static void give_back(struct conn_set *s, struct str *out)
 {
-	if (out->cap > SPARE_MAX || out->cap == 0 || s->nspares == CONN_SPARES) {
+	if (out->cap > SPARE_MAX || out->cap == 0 || s->nspares == CONN_SPARES ||
+	    s->spare_bytes + out->cap > CONN_SPARE_BYTES) {
 		str_clear(out);
 		return;
 	}
 	str_reset(out);
+	s->spare_bytes += out->cap;
 	s->spare[s->nspares++] = *out;
 	str_init(out);
 }
@@ -384,8 +386,12 @@ void conn_detect_tls(struct conn *c, struct tls_ctx *tls)
 
 struct str *conn_write_begin(struct conn *c)
 {
-	if (c->out.cap == 0 && c->set->nspares > 0)
-		c->out = c->set->spare[--c->set->nspares];
+	struct conn_set *s = c->set;
+
+	if (c->out.cap == 0 && s->nspares > 0) {
+		c->out = s->spare[--s->nspares];
+		s->spare_bytes -= c->out.cap;
+	}
 	return &c->out;
 }
 

@@ -15,8 +15,9 @@
 #include "base/str.h"
 #include "net/conn.h"
 
-#define CONN_READ_MAX (32 * 1024)
-#define CONN_SPARES   32 /* output buffers kept for the next turn, for all connections */
+#define CONN_READ_MAX	 (32 * 1024)
+#define CONN_SPARES	 32 /* output buffers kept for the next turn, for all connections */
+#define CONN_SPARE_BYTES (512 * 1024)
 
 enum conn_state {
 	CONN_DETECT, /* nothing received: TLS or plain? */
@@ -36,6 +37,7 @@ struct conn_set {
 	struct list again; /* conns whose input is not used up */
 	struct str spare[CONN_SPARES];
 	unsigned int nspares;
+	size_t spare_bytes;
 	char buf[CONN_READ_MAX];
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/xmem.h"
+#include "net/dns_wire.h"
 
 #define NAMES_MAX 4
 
@@ -24,6 +25,7 @@ struct tls_client {
 /* What hangs on an SSL: whom it is for, and why he was refused. */
 struct judged {
 	char *names[NAMES_MAX];
+	char *ascii[NAMES_MAX]; /* the same in the form of DNS (RFC 6125 6.4.2) */
 	size_t nnames;
 	char *service;
 	bool verify;
@@ -40,15 +42,24 @@ static bool same_name(const ASN1_STRING *s, const char *name)
 	       strncasecmp((const char *)ASN1_STRING_get0_data(s), name, len) == 0;
 }
 
-/* SRV-ID "_service.name" (RFC 4985), XmppAddr (RFC 6120 13.7.1.4). */
-static bool other_name_fits(const struct judged *j, const OTHERNAME *o, const char *name)
+/* "ü.example" as certificates and SNI have it: "xn--tda.example". */
+static char *ascii_of(const char *name)
+{
+	char ascii[DNS_NAME_MAX];
+
+	return xstrdup(dns_name_parse(ascii, name) == ERR_OK && ascii[0] ? ascii : name);
+}
+
+/* SRV-ID "_service.name" (RFC 4985), XmppAddr (RFC 6120 13.7.1.4), which is in Unicode. */
+static bool other_name_fits(const struct judged *j, const OTHERNAME *o, size_t i)
 {
 	int nid = OBJ_obj2nid(o->type_id);
+	const char *name = j->ascii[i];
 	const ASN1_STRING *s = o->value->value.asn1_string;
 	size_t service;
 
 	if (nid == NID_XmppAddr && o->value->type == V_ASN1_UTF8STRING)
-		return same_name(s, name);
+		return same_name(s, j->names[i]);
 	if (nid != NID_SRVName || o->value->type != V_ASN1_IA5STRING || !j->service)
 		return false;
 	service = strlen(j->service);
@@ -59,7 +70,7 @@ static bool other_name_fits(const struct judged *j, const OTHERNAME *o, const ch
 			   strlen(name)) == 0;
 }
 
-static bool has_other_name(const struct judged *j, const X509 *cert, const char *name)
+static bool has_other_name(const struct judged *j, const X509 *cert, size_t wanted)
 {
 	GENERAL_NAMES *san = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	bool found = false;
@@ -67,7 +78,7 @@ static bool has_other_name(const struct judged *j, const X509 *cert, const char 
 	for (int i = 0; !found && i < sk_GENERAL_NAME_num(san); i++) {
 		const GENERAL_NAME *gn = sk_GENERAL_NAME_value(san, i);
 
-		found = gn->type == GEN_OTHERNAME && other_name_fits(j, gn->d.otherName, name);
+		found = gn->type == GEN_OTHERNAME && other_name_fits(j, gn->d.otherName, wanted);
 	}
 	GENERAL_NAMES_free(san);
 	ERR_clear_error();
@@ -83,15 +94,17 @@ static bool is_address(const char *name)
 
 /* X509_check_host: DNS-IDs with wildcards as RFC 6125 6.4.3 has them (one whole label), the common
  * name only when there are no DNS-IDs: not even then for us (RFC 6125 6.4.4 is a MAY). */
-static bool is_for(const struct judged *j, X509 *cert, const char *name)
+static bool is_for(const struct judged *j, X509 *cert, size_t i)
 {
+	const char *name = j->ascii[i];
+
 	if (is_address(name))
 		return X509_check_ip_asc(cert, name, 0) == 1;
 	return X509_check_host(cert, name, 0,
 			       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 				       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
 			       NULL) == 1 ||
-	       has_other_name(j, cert, name);
+	       has_other_name(j, cert, i);
 }
 
 static void list_names(const X509 *cert, struct str *out)
@@ -121,7 +134,7 @@ static void list_names(const X509 *cert, struct str *out)
 static void judge_names(struct judged *j, X509 *cert)
 {
 	for (size_t i = 0; i < j->nnames; i++)
-		if (is_for(j, cert, j->names[i]))
+		if (is_for(j, cert, i))
 			return;
 	str_adds(&j->refusal, "the server's certificate is not for ");
 	for (size_t i = 0; i < j->nnames; i++)
@@ -193,8 +206,10 @@ static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, l
 	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
 	if (!j)
 		return;
-	for (size_t i = 0; i < j->nnames; i++)
+	for (size_t i = 0; i < j->nnames; i++) {
 		free(j->names[i]);
+		free(j->ascii[i]);
+	}
 	free(j->service);
 	str_clear(&j->refusal);
 	free(j);
@@ -311,6 +326,15 @@ void tls_client_unref(struct tls_client **tp)
 	free(t);
 }
 
+static bool set_sni(SSL *ssl, const char *name)
+{
+	char *ascii = ascii_of(name);
+	bool ok = SSL_set_tlsext_host_name(ssl, ascii) == 1;
+
+	free(ascii);
+	return ok;
+}
+
 static bool set_alpn(SSL *ssl, const char *alpn)
 {
 	size_t len = strlen(alpn);
@@ -335,13 +359,16 @@ struct ssl_st *tls_client_ssl(struct tls_client *t, const struct tls_peer *peer)
 	}
 	j = xcalloc(1, sizeof(*j));
 	j->verify = t->verify;
-	for (size_t i = 0; i < peer->nnames; i++)
-		j->names[j->nnames++] = xstrdup(peer->names[i]);
+	for (size_t i = 0; i < peer->nnames; i++) {
+		j->names[i] = xstrdup(peer->names[i]);
+		j->ascii[i] = ascii_of(peer->names[i]);
+	}
+	j->nnames = peer->nnames;
 	j->service = peer->service ? xstrdup(peer->service) : NULL;
 	str_init(&j->refusal);
 	check(SSL_set_ex_data(ssl, judged_index(), j) == 1);
 	SSL_set_connect_state(ssl);
-	if ((sni && !is_address(sni) && SSL_set_tlsext_host_name(ssl, sni) != 1) ||
+	if ((sni && !is_address(sni) && !set_sni(ssl, sni)) ||
 	    (peer->alpn && !set_alpn(ssl, peer->alpn))) {
 		ERR_clear_error();
 		SSL_free(ssl);

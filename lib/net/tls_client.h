@@ -28,7 +28,7 @@ enum err tls_client_new(struct tls_client **out, const struct tls_client_config 
 struct tls_client *tls_client_ref(struct tls_client *t);
 void tls_client_unref(struct tls_client **tp); /* NULL-safe; sets *tp to NULL */
 
-/* Whom a connection is for. Borrowed for the call that takes it. */
+/* Whom a connection is for; names in UTF-8 or ASCII. Borrowed for the call that takes it. */
 struct tls_peer {
 	/* SNI (RFC 6066 3): the XMPP domain (RFC 7590 3.7 by RFC 6125). NULL, or an address: none.
 	 */

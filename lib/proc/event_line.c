@@ -78,6 +78,14 @@ static bool take_char(struct slice *s, char c)
 	return true;
 }
 
+static int days_of(int year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
 static bool take_date(struct slice *s, struct tm *tm)
 {
 	if (!take_number(s, 4, &tm->tm_year) || !take_char(s, '-') ||
@@ -85,7 +93,7 @@ static bool take_date(struct slice *s, struct tm *tm)
 	    !take_number(s, 2, &tm->tm_mday))
 		return false;
 	if (tm->tm_year < 1970 || tm->tm_mon < 1 || tm->tm_mon > 12 || tm->tm_mday < 1 ||
-	    tm->tm_mday > 31)
+	    tm->tm_mday > days_of(tm->tm_year, tm->tm_mon))
 		return false;
 	tm->tm_year -= 1900;
 	tm->tm_mon -= 1;

@@ -2,25 +2,7 @@
 
 #include <stdint.h>
 
-/* Length of the sequence that p begins, 0 when it is none. */
-static size_t sequence(const unsigned char *p, size_t len)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned char c = p[0];
-	size_t n = c >> 5 == 6 ? 2 : c >> 4 == 14 ? 3 : c >> 3 == 30 ? 4 : 0;
-	uint32_t u = c & (0x7fu >> n);
-
-	if (c > 0 && c < 0x80)
-		return 1;
-	if (n == 0 || n > len)
-		return 0;
-	for (size_t k = 1; k < n; k++) {
-		if (p[k] >> 6 != 2)
-			return 0;
-		u = u << 6 | (p[k] & 0x3f);
-	}
-	return u < least[n] || u > 0x10ffff || (u >= 0xd800 && u <= 0xdfff) ? 0 : n;
-}
+#include "base/utf8_char.h"
 
 /* Are all eight bytes ASCII and none NUL? May say no when they are. */
 static bool plain_word(const char *p)
@@ -59,7 +41,7 @@ bool utf8_ok(struct slice s)
 			i += 8;
 			continue;
 		}
-		n = sequence((const unsigned char *)s.data + i, s.len - i);
+		n = utf8_char_len((const unsigned char *)s.data + i, s.len - i);
 		if (n == 0)
 			return false;
 		i += n;

@@ -14,7 +14,8 @@
 #define ID_MAX	 1023 /* a record's id has 16 bits of length; nobody needs even this */
 #define LANG_MAX 63
 
-/* Whom stanzas went to lately, by a hash of what was written: most go where another has gone. */
+/* Whom stanzas went to lately, and who a component said they were from, by a hash of what was
+ * written: most go where another has gone. */
 #define KNOWN	  64
 #define KNOWN_MAX 255 /* longer ones are not kept */
 
@@ -24,10 +25,15 @@ struct known {
 	struct jid jid;
 };
 
+/* Each attribute has its own: what one points to the other must not replace. */
+struct addresses {
+	struct known known[KNOWN];
+	struct jid spare; /* one that is not kept, until the next stanza */
+};
+
 struct xml_in {
 	struct xml_push *push;
-	struct known known[KNOWN];
-	struct jid to;	  /* one that is not kept, until the next stanza */
+	struct addresses to, from;
 	struct str text;  /* decoded values that results point to */
 	struct str index; /* packed children */
 	struct str inner; /* a re-serialised inside */
@@ -49,6 +55,15 @@ struct xml_in *xml_in_new(void)
 	return x;
 }
 
+static void addresses_clear(struct addresses *a)
+{
+	for (int i = 0; i < KNOWN; i++) {
+		free(a->known[i].text);
+		jid_clear(&a->known[i].jid);
+	}
+	jid_clear(&a->spare);
+}
+
 void xml_in_free(struct xml_in **xp)
 {
 	struct xml_in *x = *xp;
@@ -56,11 +71,8 @@ void xml_in_free(struct xml_in **xp)
 	if (!x)
 		return;
 	xml_push_free(&x->push);
-	for (int i = 0; i < KNOWN; i++) {
-		free(x->known[i].text);
-		jid_clear(&x->known[i].jid);
-	}
-	jid_clear(&x->to);
+	addresses_clear(&x->to);
+	addresses_clear(&x->from);
 	str_clear(&x->text);
 	str_clear(&x->index);
 	str_clear(&x->inner);
@@ -521,13 +533,8 @@ static enum xml_verdict rewrite_inner(struct stanza_scan *s)
 	return XML_OK;
 }
 
-static bool parse_jid(struct jid *out, const struct span *s, const struct str *text)
-{
-	return !s->set || jid_parse(out, span_slice(s, text)) == ERR_OK;
-}
-
 /* What is at its ends and between differs among addresses. */
-static struct known *known_place(struct xml_in *x, struct slice text)
+static struct known *known_place(struct addresses *a, struct slice text)
 {
 	uint64_t first = 0, last = 0;
 	size_t n = text.len < 8 ? text.len : 8;
@@ -535,25 +542,26 @@ static struct known *known_place(struct xml_in *x, struct slice text)
 	memcpy(&first, text.data, n);
 	memcpy(&last, text.data + text.len - n, n);
 	first = (first ^ last * 0x9e3779b97f4a7c15ULL ^ text.len) * 0x9e3779b97f4a7c15ULL;
-	return &x->known[first >> 58];
+	return &a->known[first >> 58];
 }
 
 /* *out is the parser's: until the next stanza. */
-static bool parse_to(struct xml_in *x, struct jid *out, const struct span *s)
+static bool parse_jid(struct addresses *a, struct jid *out, const struct span *s,
+		      const struct str *decoded)
 {
-	struct slice text = s->set ? span_slice(s, &x->text) : SLICE_NONE;
+	struct slice text = s->set ? span_slice(s, decoded) : SLICE_NONE;
 	struct known *k;
 
 	if (!s->set)
 		return true;
-	jid_clear(&x->to);
+	jid_clear(&a->spare);
 	if (text.len == 0 || text.len > KNOWN_MAX) {
-		if (jid_parse(&x->to, text) != ERR_OK)
+		if (jid_parse(&a->spare, text) != ERR_OK)
 			return false;
-		*out = x->to;
+		*out = a->spare;
 		return true;
 	}
-	k = known_place(x, text);
+	k = known_place(a, text);
 	if (!k->text || !slice_eq(text, slice_of(k->text, k->len))) {
 		struct jid jid;
 
@@ -592,13 +600,13 @@ static const char *rule_broken(const struct stanza_scan *s)
 static enum xml_verdict judge(struct stanza_scan *s)
 {
 	struct stanza_in *out = s->out;
-	const struct str *text = &s->x->text;
+	struct xml_in *x = s->x;
 
-	if (!parse_to(s->x, &out->to, &s->to)) {
+	if (!parse_jid(&x->to, &out->to, &s->to, &x->text)) {
 		out->condition = "jid-malformed";
 		out->why = "the to attribute is not a JID";
-		out->from_malformed = !parse_jid(&out->from, &s->from, text);
-	} else if (!parse_jid(&out->from, &s->from, text)) {
+		out->from_malformed = !parse_jid(&x->from, &out->from, &s->from, &x->text);
+	} else if (!parse_jid(&x->from, &out->from, &s->from, &x->text)) {
 		out->condition = "jid-malformed";
 		out->why = "the from attribute is not a JID";
 		out->from_malformed = true;
@@ -649,6 +657,5 @@ enum xml_verdict xml_in_stanza(struct xml_in *x, struct slice bytes, const char 
 
 void stanza_in_clear(struct stanza_in *s)
 {
-	jid_clear(&s->from);
 	*s = (struct stanza_in){0};
 }

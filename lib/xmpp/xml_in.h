@@ -72,7 +72,7 @@ struct stanza_in {
 	uint8_t type;		/* enum stanza_type */
 	uint16_t flags;		/* STANZA_* */
 	struct jid to;		/* normalised; JID_NONE when absent; valid like the slices */
-	struct jid from;	/* as the peer claims; JID_NONE when absent */
+	struct jid from;	/* as the peer claims; JID_NONE when absent; valid likewise */
 	struct slice id;	/* unescaped; at most 1023 bytes */
 	struct slice lang;	/* unescaped; at most 63 bytes */
 	struct slice type_text; /* as written, for the error text */

@@ -209,6 +209,33 @@ def a_further_domain_has_its_own_certificate_and_goes_with_it(rh):
     assert b"<host-unknown" in raw.read_to_end()
 
 
+@case
+def domains_may_share_a_certificate_and_none_is_left_behind(rh):
+    rh.make_cert("both", "one.example", "two.example")
+    for domain in ("one.example", "two.example"):
+        rh.xmpp("multi_domain", "add", domain, "both.key", "both.crt")
+    assert rh.managed().count('"pki/both.crt pki/both.key"') == 1, rh.managed()
+    # It becomes the server's own and is replaced: its certificate serves the other, then nobody.
+    rh.xmpp("domain", "one.example")
+    assert certificate_seen(rh, "one.example") == file_pem(rh, "both.crt")
+    rh.xmpp("domain", "localhost")
+    assert certificate_seen(rh, "two.example") == file_pem(rh, "both.crt")
+    rh.xmpp("multi_domain", "del", "two.example")
+    assert "both" not in rh.managed(), rh.managed()
+
+
+@case
+def a_component_whose_domain_users_get_is_named(rh):
+    rh.make_cert("own", "own.localhost")
+    rh.xmpp("callbridge", "add", "own")
+    said = rh.xmpp("multi_domain", "add", "own.localhost", "own.key", "own.crt")
+    assert "own was to serve own.localhost and cannot connect any more; 'xmpp component del own'" \
+        in said, said
+    rh.xmpp("callbridge", "del", "own")
+    assert "is the domain of users here" in rh.xmpp("callbridge", "add", "own", ok=False)
+    rh.xmpp("multi_domain", "del", "own.localhost")
+
+
 # ---- listen
 
 @case
@@ -228,6 +255,9 @@ def a22_listen_a_opens_the_ports_on_that_interface_alone_and_who_is_connected_st
         # All addresses in the place of one that has the port: no gap, and no conflict with oneself.
         rh.xmpp("listen", "0.0.0.0")
         assert is_open("127.0.0.3", rh.port)
+        # With one of them beside it that is the same.
+        assert results(rh.xmpp("listen", "a", "0.0.0.0", "127.0.0.1")) == \
+            ["SUCCESS: Listening on 0.0.0.0"]
         rh.xmpp("listen", "lo")
         assert is_open("127.0.0.1", rh.port) and not is_open("127.0.0.3", rh.port)
         connected.raw.ping()
@@ -325,6 +355,7 @@ def the_message_of_the_day_is_kept_up_to_2048_characters(rh):
     assert json.loads(rh.xmpp("motd", "--json"))["motd"] == text
     assert "longer than 2048" in rh.unchanged("motd", "add", "ü" * 2049)
     assert "control characters" in rh.unchanged("motd", "add", "bell \a")
+    assert "U+FFFE" in rh.unchanged("motd", "add", "not XML: \uffff")
     rh.xmpp("motd", "add", "ü" * 2048)
     rh.xmpp("motd", "del")
     assert json.loads(rh.xmpp("motd", "--json"))["motd"] == ""

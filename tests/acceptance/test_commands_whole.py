@@ -4,7 +4,6 @@ supervisor that dies, by somebody who may not."""
 import os
 import pwd
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -58,6 +57,24 @@ def a_supervisor_killed_in_the_middle_leaves_the_old_file_or_the_new(rh):
         assert now == (value if p.returncode == 0 else old), (turn, p.returncode, out, now)
         rh.run("supervisor", "check")
         rh.start()
+        assert not os.path.exists(rh.path("conf", "managed.conf.judged")), turn
+    rh.xmpp("max_sessions", "20")
+
+
+@case
+def a_change_that_meets_a_start_is_in_force_after_both(rh):
+    picks = random.Random(13)
+    for turn in range(8):
+        rh.stop()
+        value = str(300 + turn)
+        p = subprocess.Popen([os.path.join(BIN, "xmpp"), "-C", rh.dir, "max_sessions", value],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        time.sleep(picks.random() * 0.06)
+        rh.start()
+        out = p.communicate()[0]
+        assert p.returncode == 0 and "SUCCESS" in out, (turn, p.returncode, out)
+        with open(rh.path("run", "accepted.conf"), encoding="utf-8") as f:
+            assert f"sessions_per_user = {value};" in f.read(), turn
     rh.xmpp("max_sessions", "20")
 
 
@@ -119,7 +136,7 @@ def who_is_not_the_administrator_is_refused(rh):
                               capture_output=True, user=nobody.pw_uid, group=nobody.pw_gid,
                               extra_groups=[], check=False)
         assert done.returncode != 0, (command, done)
-        assert re.search("only the administrator|Permission denied", done.stdout + done.stderr), done
+        assert "administrator" in done.stdout + done.stderr, done
     assert rh.managed() == before
 
 

@@ -152,6 +152,11 @@ def a16_csr_refuses_what_is_wrong_and_leaves_nothing_behind(rh, ca):
     for args, code, says in table:
         done = rh.run("pki", "csr", *args, check=False)
         assert done.returncode == code and says in done.stdout, (args, done.stdout)
+    nowhere = rh.path("nowhere")
+    done = subprocess.run([os.path.join(BIN, "pki"), "-C", nowhere, "csr", "x", f"CN:{DOMAIN}"],
+                          capture_output=True, text=True, check=False, timeout=LIMIT)
+    assert done.returncode == 1 and "name the instance's directory with -C" in done.stderr, done
+    assert not os.path.exists(nowhere)
     os.rename(rh.path("pki", "req0.key"), rh.path("pki", "aside"))
     done = rh.run("pki", "csr", "req0", f"CN:{DOMAIN}", check=False)  # the .csr alone is enough
     assert done.returncode == 1 and "req0.csr is there already" in done.stdout, done.stdout
@@ -216,7 +221,8 @@ def a07_what_is_uploaded_is_listed_under_the_same_name_and_kind(rh, ca):
     table = rh.run("pki", "list").stdout
     assert re.search(r"^abhiall\.cer +certificate +20\d\d-\d\d-\d\d +tptac9\.com +IntB$", table, re.M), \
         table
-    rh.run("pki", "unlock", "locked.key", "--passphrase-stdin", stdin="s3cret\n")
+    done = rh.run("pki", "unlock", "locked.key", "--passphrase-stdin", "--json", stdin="s3cret\n")
+    assert json.loads(done.stdout) == {"done": "unlocked", "file": rh.path("pki", "locked.key")}
     assert rh.run("pki", "match", "locked.key", ca.path("Root.pem")).stdout.startswith("SUCCESS")
     for name in ("broken.crt", "open.key", "locked.key", "windows.cer"):
         os.unlink(rh.path("pki", name))

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -289,6 +290,34 @@ def kill_9_of_the_bridge_leaves_no_program_behind(rh):
                  "the end of the program")
     with bridge(rh, "--echo") as b:  # the lock and the socket that were left do not matter
         b.wait_connected()
+    # The service, which has another user than root, can lock it after root has.
+    assert os.stat(rh.path("run", "callbridge", "cb1.lock")).st_mode & 0o777 == 0o644
+
+
+def members(group):
+    """Processes of the group that are not zombies."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                state, _, pgrp = f.read().rsplit(")", 1)[1].split()[:3]
+        except OSError:
+            continue
+        if int(pgrp) == group and state != "Z":
+            found.append(int(pid))
+    return found
+
+
+@case
+def what_a_program_leaves_in_the_background_ends_with_the_bridge(rh):
+    mark = rh.path("background")
+    program = script(rh, "leaves.sh", f"#!/bin/sh\ntrap '' TERM\n(sleep 0.1; echo $$ > {mark}; "
+                     "sleep 300) &\ntrap - TERM\nexec cat > /dev/null\n")
+    with bridge(rh, "--exec", program) as b:
+        b.wait_connected()
+        group = wait_for(lambda: os.path.exists(mark) and b.status()["program_pid"], "the program")
+        assert b.stop() == 0
+    wait_for(lambda: not members(group), "the end of all of its group")
 
 
 class Server:
@@ -333,7 +362,7 @@ HEADER_1_0 = HEADER[:-1] + (b" version='1.0'><stream:features><sm xmlns='urn:xmp
 @case
 def a_server_that_misbehaves_is_left_with_its_own_words(rh):
     settings(rh, connect_ms=1000)
-    deep = b"<message>" + b"<x>" * 400
+    deep = b"<message>" + b"<x>" * 1100
     live = (HEADER, b"<handshake/>")
     for says, stays, mode, cause in (
             ((), True, "none", "timeout"),
@@ -349,7 +378,7 @@ def a_server_that_misbehaves_is_left_with_its_own_words(rh):
             ((HEADER, b"<handshake/>" + deep), True, "none", "protocol error"),
             ((HEADER, b"<handshake/><message><!-- -->"), True, "none", "protocol error"),
             ((HEADER, b"<handshake/><message>\xff</message>"), True, "none", "protocol error"),
-            ((HEADER, b"<handshake/><message>" + b"x" * 1100000), True, "none", "protocol error"),
+            ((HEADER, b"<handshake/><message>" + b"x" * 17000000), True, "none", "protocol error"),
             ((HEADER_1_0, b"<handshake/>", b"<enabled xmlns='urn:xmpp:sm:3'/>"
               b"<a xmlns='urn:xmpp:sm:3' h='5'/>"), True, "none", "protocol error"),
             ((HEADER_1_0, b"<failed xmlns='urn:xmpp:sm:3'/><handshake/></stream:stream>"), True,
@@ -364,6 +393,96 @@ def a_server_that_misbehaves_is_left_with_its_own_words(rh):
                    "none") as b:
         b.wait_connected()  # and a good one is as good as ever
         assert SECRET.encode() not in server.heard and SECRET not in b.log()
+
+
+@case
+def what_the_server_may_take_of_a_client_is_not_too_much_for_the_bridge(rh):
+    # limits.stanza_bytes is 8 MiB at most: what ended the connection would come again with the next.
+    seen = rh.path("large")
+    stanza = (b"<message from='juliet@localhost' to='bot@cb1.localhost'><x " +
+              b" ".join(b"a%d='1'" % i for i in range(900)) + b"/><y>" + b"<z>" * 240 + b"</z>" * 240 +
+              b"</y><body>" + b"x" * 8000000 + b"</body></message>")
+    with Server(HEADER, b"<handshake/>" + stanza) as server, \
+            Bridge(rh, "cb1", SECRET, "--server", f"127.0.0.1:{server.port}", "--tls", "none",
+                   "--exec", f"cat > {seen}") as b:
+        b.wait_connected()
+        wait_for(lambda: os.path.getsize(seen) == len(stanza) + 1, "all of the stanza")
+        assert "event=connection_failed" not in b.log(), b.log()
+
+
+@case
+def a_line_that_no_server_takes_is_refused_and_does_not_end_the_stream(rh):
+    stanza = "<message to='juliet@localhost/chat'>{}</message>"
+    lines = [stanza.format(x) for x in (
+        "<body>one</body>", "<d>" * 100 + "</d>" * 100,
+        "<x " + " ".join(f"a{i}='1'" for i in range(100)) + "/>",
+        "<body>" + "x" * (262144 - len(stanza) - 11) + "</body>", "<body>two</body>")]
+    program = script(rh, "much.py", f"#!/usr/bin/python3\nimport sys\nfor line in {lines!r}:\n"
+                     "    print(line)\nsys.stdout.flush()\nsys.stdin.read()\n")
+    with Chat(rh) as juliet, bridge(rh, "--exec", program) as b:
+        b.wait_connected()
+        juliet.hear("one", "cb1.localhost")
+        juliet.hear("two", "cb1.localhost")
+        assert b.log().count("event=connected") == 1, b.log()
+        b.wait_log('event=line_refused reason="(deeper|larger)')
+
+
+@case
+def a_stanza_that_ends_the_stream_each_time_is_found_and_dropped(rh):
+    # The server takes less than we think.
+    settings(rh, stanza_bytes=400000)
+    stanza = "<message to='juliet@localhost/chat'><body>{}</body></message>"
+    lines = [stanza.format(x) for x in ("before", "x" * 300000, "after")]
+    program = script(rh, "big.py", f"#!/usr/bin/python3\nimport sys\nfor line in {lines!r}:\n"
+                     "    print(line)\nsys.stdout.flush()\nsys.stdin.read()\n")
+    with Chat(rh) as juliet, bridge(rh, "--exec", program) as b:
+        juliet.hear("before", "cb1.localhost")
+        juliet.hear("after", "cb1.localhost")
+        b.wait_log(r"error +callbridge\S+ bridge event=stanza_dropped reason=\"stream error policy-viol"
+                   r"ation[^\"]*\" bytes=300\d+ stanza=\"<message from='cb1.localhost' [^>]*>\" ")
+        assert b.log().count("event=connected") == 4, b.log()
+        assert b.wait_connected()["state"] == "connected"
+    settings(rh, stanza_bytes=262144)
+
+
+@case
+def what_stands_in_the_clear_behind_proceed_is_never_taken_for_protected(rh):
+    forged = (HEADER + b"<handshake/><message from='juliet@localhost' to='cb1.localhost'><body>forged"
+              b"</body></message>")
+    offer = HEADER[:-1] + (b" version='1.0'><stream:features><starttls xmlns='urn:ietf:params:xml:ns:"
+                           b"xmpp-tls'/></stream:features>")
+    proceed = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+    for behind, taken in ((forged, False), (b" \n", True)):
+        seen = rh.path("forged")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def serve():
+                s, _ = listener.accept()
+                for say in (offer, proceed + behind):
+                    s.recv(65536)
+                    s.sendall(say)
+                tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                tls.load_cert_chain(rh.path("pki", "server.crt"), rh.path("pki", "server.key"))
+                try:
+                    with tls.wrap_socket(s, server_side=True) as t:
+                        for say in (HEADER, b"<handshake/>"):
+                            t.recv(65536)
+                            t.sendall(say)
+                        t.recv(65536)
+                except OSError:
+                    pass
+            thread = threading.Thread(target=serve)
+            thread.start()
+            with Bridge(rh, "cb1", SECRET, "--server", f"localhost:{listener.getsockname()[1]}",
+                        "--ca", rh.ca, "--exec", f"cat > {seen}") as b:
+                if taken:
+                    b.wait_connected()
+                else:
+                    b.wait_log("event=connection_failed .*cause=\"tls failure\" reason=\"bytes came in "
+                               "the clear behind <proceed/>")
+                    assert "event=connected" not in b.log(), b.log()
+            thread.join()
+        with open(seen, encoding="utf-8") as f:
+            assert f.read() == ""
 
 
 # Prosody

@@ -178,6 +178,43 @@ def a_first_connection_that_does_not_answer_gives_way_and_its_successor_gets_the
 
 
 @case
+def who_waits_for_the_place_of_a_link_that_breaks_meanwhile_is_served_in_turn(rh):
+    router = rh.pid("router")
+    with client(rh) as raw:
+        first = Component(rh, JID, SECRET, connect=False)
+        first.dial()
+        first.open_stream(version="1.0")
+        first.handshake()
+        first.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+        assert first.recv().tag.endswith("enabled")
+        outcome = {}
+
+        def wait(name):
+            c = Component(rh, JID, SECRET, connect=False)
+            try:
+                outcome[name] = c.connect()
+            except Refused as e:
+                outcome[name] = e.condition
+        waiters = [threading.Thread(target=wait, args=(n,)) for n in range(3)]
+        for w in waiters:
+            w.start()
+        first.recv()  # the probe: <r/>
+        time.sleep(0.3)  # all of them wait
+        first.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        first.sock.close()
+        successor = wait_for(lambda: next((c for c in outcome.values() if isinstance(c, Component)),
+                                          None), "a successor")
+        broke = time.monotonic()
+        for w in waiters:
+            w.join()
+        assert time.monotonic() - broke < 3, outcome  # cm-component gives up after 6 s
+        assert rh.pid("router") == router
+        assert sorted(c for c in outcome.values() if c is not successor) == ["conflict"] * 2, outcome
+        chats(rh, successor, raw, "successor")
+        successor.close()
+
+
+@case
 def two_may_serve_a_shared_domain_and_the_answers_go_to_the_right_peer(rh):
     with client(rh) as raw, Echo(rh, "many.localhost", SECRET) as a, \
             Echo(rh, "many.localhost", SECRET) as b:

@@ -180,6 +180,17 @@ def lookup_needs_no_instance_and_add_does(rh, server):
 
 
 @case
+def what_other_settings_are_warned_about_is_not_repeated_here(rh, server):
+    rh.run("pki", "selfsigned", "stray", "CN:stray.example")
+    said = rh.run("xmpp", "multi_domain", "add", "further.example", "stray.key", "stray.crt").stdout
+    assert "warning: " in said, said
+    record = "quiet.lab.test. 60 IN A 127.0.0.9"
+    assert dns(rh, "add", "rr", record) == f"SUCCESS: record added: {record}\n"
+    dns(rh, "del", "rr", "quiet.lab.test.", "A")
+    rh.run("xmpp", "multi_domain", "del", "further.example")
+
+
+@case
 def only_the_administrator_changes_anything(rh, server):
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                  os.path.join(BIN, "dns")]

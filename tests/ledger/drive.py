@@ -75,8 +75,9 @@ class Roundhouse:
         if args.callbridge:
             self.rh.run("xmpp", "component", "add", "echo", "--secret-file", "-",
                         stdin=SECRET + "\n")
+            # Kills come faster than any patience of a call bridge.
             self.bridge = Bridge(self.rh, "echo", SECRET, "--echo", "--ca", self.rh.ca, "--server",
-                                 f"127.0.0.1:{self.component_port}")
+                                 f"127.0.0.1:{self.component_port}", "--retry-max", "1000")
             self.bridge.wait_connected()
 
     def kill(self, name, announce):

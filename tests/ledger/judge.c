@@ -31,6 +31,7 @@ struct judge *judge_new(judge_on_breach *on_breach, void *arg)
 		map64_init(&j->copy_order[i]);
 		map64_init(&j->kept_order[i]);
 	}
+	j->overtaker = JUDGE_NONE;
 	j->on_breach = on_breach;
 	j->arg = arg;
 	return j;
@@ -86,7 +87,7 @@ void judge_breach(struct judge *j, enum count count, uint32_t number, uint32_t s
 {
 	const struct entry *e = &j->entries.at[number];
 	const struct session *from = &j->sessions.at[e->session];
-	char text[320];
+	char text[400];
 	int len = snprintf(text, sizeof text, "%s %u of client %u (%s) to account %u",
 			   kind_names[e->kind], number, from->seat,
 			   from->resumable ? "sm" : "plain", e->to);
@@ -104,6 +105,9 @@ void judge_breach(struct judge *j, enum count count, uint32_t number, uint32_t s
 	if (e->sendings > 1)
 		len += snprintf(text + len, sizeof text - (size_t)len, ", sendings %u",
 				e->sendings);
+	if (j->overtaker != JUDGE_NONE)
+		len += snprintf(text + len, sizeof text - (size_t)len, ", behind %s %u",
+				kind_names[j->entries.at[j->overtaker].kind], j->overtaker);
 	if (session != JUDGE_NONE)
 		len += snprintf(text + len, sizeof text - (size_t)len,
 				", seen %.3f by session %u of client %u", now / 1e3, session,
@@ -195,10 +199,13 @@ void judge_in_order(struct judge *j, struct map64 *map, uint64_t key, enum count
 {
 	uintptr_t last = (uintptr_t)map64_find(map, key);
 
-	if (last > number)
+	if (last > number) {
+		j->overtaker = (uint32_t)last - 1;
 		judge_breach(j, count, number, session, now);
-	else
+		j->overtaker = JUDGE_NONE;
+	} else {
 		map64_put(map, key, (void *)((uintptr_t)number + 1));
+	}
 }
 
 /* Within one pair of sessions and one address what was sent first comes first. Not judged: what

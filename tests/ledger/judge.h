@@ -98,7 +98,8 @@ void judge_send_anew(struct judge *j, uint32_t entry, uint32_t session);
 void judge_acknowledge(struct judge *j, uint32_t entry, uint32_t now);
 /* name: of its <stanza-id/>, 0 when it had none. */
 void judge_see(struct judge *j, uint32_t entry, uint32_t session, uint64_t name, uint32_t now);
-void judge_bounce(struct judge *j, uint32_t entry, enum judge_error error, uint32_t now);
+void judge_bounce(struct judge *j, uint32_t entry, uint32_t session, enum judge_error error,
+		  uint32_t now);
 
 /* The session's wish for copies was answered; it sees one. */
 void judge_carbons(struct judge *j, uint32_t session, uint32_t now);

@@ -73,12 +73,15 @@ static bool is_right(const struct judge *j, const struct entry *e, enum judge_er
 	return error == JUDGE_UNAVAILABLE || !judge_blocked(j, e, BLOCK_IN, now);
 }
 
-void judge_bounce(struct judge *j, uint32_t entry, enum judge_error error, uint32_t now)
+void judge_bounce(struct judge *j, uint32_t entry, uint32_t session, enum judge_error error,
+		  uint32_t now)
 {
 	struct entry *e = &j->entries.at[entry];
 
 	e->error = (uint8_t)error;
 	judge_component_had(j, entry);
+	if (judge_component_bounce(j, entry, session))
+		return;
 	if (++e->bounces > e->sendings)
 		judge_breach(j, COUNT_BOUNCED_TWICE, entry, JUDGE_NONE, now);
 	if (!is_right(j, e, error, now))

@@ -7,8 +7,8 @@
 /* A cut is noticed a little before or after it is told; a paused component notices it late. */
 #define EARLY_MS 200
 #define LATE_MS	 6000
-/* So long before a cut something may have come of which the router was not told yet. */
-#define UNTOLD_MS 1000
+/* So long before a cut something may have come of which a busy router had not heard yet. */
+#define UNTOLD_MS 3000
 /* So long something may lie in the kernel because a paused component does not read. */
 #define UNREAD_MS 10000
 
@@ -42,12 +42,13 @@ bool judge_is_component(const struct judge *j, uint32_t party)
 	return newest != JUDGE_NONE && j->sessions.at[newest].component;
 }
 
-/* When the cut was that ended a plain component's session; JUDGE_NONE: none did. */
+/* When the cut was that ended a plain component's session; JUDGE_NONE: none did. The first of those
+ * that may have: there are several cm-components, and who does not read notices late. */
 static uint32_t cut_of(const struct judge *j, const struct session *s)
 {
 	if (!s->component || s->resumable || s->ended == JUDGE_NONE)
 		return JUDGE_NONE;
-	for (uint32_t i = j->cuts.len; i-- > 0;) {
+	for (uint32_t i = 0; i < j->cuts.len; i++) {
 		uint32_t cut = j->cuts.at[i];
 
 		if (cut > s->began && cut <= s->ended + EARLY_MS && s->ended <= cut + LATE_MS)
@@ -100,12 +101,50 @@ void judge_component_untold(struct judge *j, uint32_t number)
 		unconfirmed(j, number, session, &s->unsent, COUNT_UNCONFIRMED_SENT);
 }
 
+/* It is for the component, as everything that it gets. */
+bool judge_component_bounce(struct judge *j, uint32_t number, uint32_t session)
+{
+	struct entry *e = &j->entries.at[number];
+	uint32_t before = e->bounces ? e->bounced_to : session;
+	const struct session *s = &j->sessions.at[before];
+
+	e->bounced_to = session;
+	if (before == session || !s->component || e->sendings > 1)
+		return false;
+	if (s->resumable) { /* its client has given it up */
+		judge_count(j, COUNT_AGAIN_SESSION, NULL);
+		return true;
+	}
+	if (cut_of(j, s) == JUDGE_NONE)
+		return false;
+	judge_count(j, COUNT_UNCONFIRMED_TWICE, NULL);
+	return true;
+}
+
 /* ---- what it gets ---- */
 
 /* The last entry + 1 of this sender's session that has come on that one. */
 static uint32_t last_seen(const struct judge *j, uint32_t from, uint32_t session)
 {
 	return (uint32_t)(uintptr_t)map64_find(&j->link_order, (uint64_t)from << 32 | session);
+}
+
+/* It may have been handed over to this session of several, behind what that has. */
+static bool is_handed_over(const struct judge *j, const struct entry *e, uint32_t session)
+{
+	const struct session *s = &j->sessions.at[session];
+
+	if (!s->shared)
+		return false;
+	if (j->cuts.len && j->cuts.at[j->cuts.len - 1] >= e->sent)
+		return true;
+	for (uint32_t n = j->newest.at[s->party]; n != JUDGE_NONE; n = j->sessions.at[n].previous) {
+		uint32_t ended = j->sessions.at[n].ended;
+
+		if (n != session && ended != JUDGE_NONE && ended >= e->sent)
+			return true;
+	}
+	return false;
 }
 
 /* On one connection all that one session has sent comes in order, also what comes again; and all
@@ -117,7 +156,7 @@ void judge_component_order(struct judge *j, uint32_t number, uint32_t session, b
 	const struct session *s = &j->sessions.at[session];
 	uint64_t from = (uint64_t)e->session << 32;
 
-	if (e->sendings > 1)
+	if (e->sendings > 1 || is_handed_over(j, e, session))
 		return;
 	if (first && !s->shared)
 		judge_in_order(j, &j->part_order, from | s->party, COUNT_OVERTAKEN, number, session,

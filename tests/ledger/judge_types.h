@@ -34,6 +34,7 @@ struct entry {
 	uint32_t sight;	   /* newest, JUDGE_NONE: none */
 	uint32_t archived; /* newest, JUDGE_NONE: none */
 	uint32_t bytes;
+	uint32_t bounced_to; /* session, when bounces */
 	uint16_t sendings;
 	uint16_t bounces;
 	uint8_t kind;
@@ -97,6 +98,7 @@ struct judge {
 	struct map64 blocking;	    /* by both parties: their newest step + 1 */
 	struct map64 part_order;    /* by sender's session and component: last one + 1 */
 	struct map64 link_order;    /* by sender's session and component's connection */
+	uint32_t overtaker;	    /* of the breach that is being told, else JUDGE_NONE */
 	uint64_t buffer;	    /* bytes that the kernel may have of one connection */
 	uint64_t counts[COUNTS];
 	judge_on_breach *on_breach;
@@ -134,6 +136,8 @@ void judge_component_told(struct judge *j, uint32_t number);
 void judge_component_untold(struct judge *j, uint32_t number);
 bool judge_component_lost(struct judge *j, uint32_t number);
 void judge_component_end(struct judge *j, uint32_t number);
+/* It came back: true: again, and that is excused. */
+bool judge_component_bounce(struct judge *j, uint32_t number, uint32_t session);
 void judge_component_order(struct judge *j, uint32_t number, uint32_t session, bool first,
 			   uint32_t now);
 bool judge_is_component(const struct judge *j, uint32_t party);

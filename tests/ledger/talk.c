@@ -349,7 +349,7 @@ static void take_bounce(struct member *m, uint32_t number, struct slice stanza)
 			error = errors[i].error;
 	}
 	m->crowd->last_sight = crowd_ms(m->crowd);
-	judge_bounce(m->crowd->judge, number, error, m->crowd->last_sight);
+	judge_bounce(m->crowd->judge, number, m->session, error, m->crowd->last_sight);
 	crowd_tell(m, "bounced %u: %.*s", number, SLICE_ARG(stanza));
 }
 

@@ -5,7 +5,7 @@ No datastore, no supervisor, no XML: each case binds sessions of domains, sends 
 and breaks something: a session ends, is detached, does not answer a probe, its manager or the
 router is killed. CUSTODY 14; lib/ipc/PROTOCOL.md, "A component".
 """
-import os, queue, shutil, subprocess, sys, tempfile, threading, time
+import os, queue, shutil, signal, subprocess, sys, tempfile, threading, time
 
 BIN = os.environ.get("BIN") or os.path.join(os.path.dirname(__file__), "../../build/bin")
 SLOW = 4 if os.environ.get("V") in ("asan", "tsan") else 1
@@ -206,6 +206,7 @@ def who_waits_and_goes_away_is_forgotten_and_not_too_many_may_wait(bed):
         b.do("bind", sid, "c.test", ONE, 0, 0)
     b.expect("refused 13 conflict")
     b.do("unbind", 11)
+    time.sleep(0.1 * SLOW)  # another link
     a.do("probed", 10, a.expect("probe 10")[2], 0)
     b.expect("bound 12")
     b.is_quiet("bound 11")
@@ -232,6 +233,9 @@ def shared_connections_divide_their_peers_and_keep_them_when_others_come_and_go(
         for u in users:
             p.send(1, u, user=u)
         got = {**a.got(), **b.got()}
+        for sid in got:
+            (b if sid == 11 else a).do("delivered", sid, 100000)
+        time.sleep(0.1 * SLOW)
         return {u: sid for sid, ids in got.items() for u in ids}
 
     first = where()
@@ -245,6 +249,48 @@ def shared_connections_divide_their_peers_and_keep_them_when_others_come_and_go(
     time.sleep(0.1)
     a.got(), b.got()  # what it was not delivered comes to the others
     assert where() == first
+
+
+def a_peer_moves_to_a_new_shared_connection_when_nothing_of_it_is_on_its_way_to_the_old(bed):
+    p, a, b = three(bed)
+    users = [f"u{i}" for i in range(20)]
+    a.bind(10, SHARED)
+    for i in range(2):
+        for u in users:
+            p.send(1, f"m{i}.{u}", user=u)
+        assert a.got() == {10: [f"m{i}.{u}" for u in users]}
+        if i == 0:
+            b.bind(11, SHARED)
+    b.is_quiet("deliver")
+    a.do("delivered", 10, 39)
+    p.expect(f"settled 1 39 {DELIVERED}")
+    for u in users:
+        p.send(1, f"m2.{u}", user=u)
+    moved, stayed = b.got()[11], a.got()[10]
+    assert len(moved) + len(stayed) == 20 and "m2.u19" in stayed, (moved, stayed)
+
+
+def an_answer_goes_to_the_shared_connection_that_asked_as_long_as_it_lives(bed):
+    p, a, b = three(bed)
+    a.bind(10, SHARED)
+    b.bind(11, SHARED)
+    for sid, cm in ((10, a), (11, b)):
+        for i in range(8):
+            cm.send(sid, f"q{i}", user="x", domain="c.test", to=f"u{i}@peer.test", kind=IQ,
+                    type_=GET)
+        assert p.got() == {1: [f"q{i}" for i in range(8)]}
+        for i in range(8):
+            p.send(1, f"q{i}", user=f"u{i}", to="x@c.test", kind=IQ,
+                   type_=RESULT if i % 2 else ERROR)
+        assert cm.got() == {sid: [f"q{i}" for i in range(8)]}
+        p.send(1, "q0", user="u0", to="x@c.test", kind=IQ, type_=GET)  # a question is no answer
+        p.send(1, "q0", user="u1", to="x@c.test", kind=IQ, type_=RESULT)  # nor is another's
+    a.got(), b.got()
+    b.do("end", 11)
+    time.sleep(0.1 * SLOW)
+    a.got()
+    p.send(1, "q1", user="u1", to="x@c.test", kind=IQ, type_=RESULT)
+    assert a.got() == {10: ["q1"]}
 
 
 def what_a_shared_connection_was_not_delivered_goes_to_the_others_before_what_comes_later(bed):
@@ -392,6 +438,44 @@ def a_component_that_binds_anew_gets_what_waits_for_its_detached_session(bed):
     assert b.got() == {11: ["m0", "m1"]}
     a.do("resume", 7, rid, "c.test", 0)
     a.expect("resume_refused 7 item-not-found")
+
+
+def who_waits_for_a_domain_has_it_before_a_resume_that_its_hung_manager_does_not_answer(bed):
+    p, a, b = three(bed)
+    a.bind(10)
+    a.do("enable", 10, 60)
+    rid = a.expect("enabled 10")[2]
+    p.send(1, "m0")
+    a.expect("deliver 10 1")
+    a.p.send_signal(signal.SIGSTOP)
+    b.do("bind", 11, "c.test", ONE, 0, 0)
+    p.do("resume", 7, rid, "c.test", 0)
+    b.expect("bound 11")
+    p.expect("resume_refused 7 item-not-found")
+    assert b.got(0.5) == {11: ["m0"]}
+    a.p.send_signal(signal.SIGCONT)
+    b.is_quiet("close", 0.6)
+
+
+def what_waits_for_nobody_goes_to_a_shared_connection_that_resumes(bed):
+    p, a, b = three(bed)
+    a.bind(10, SHARED)
+    a.do("enable", 10, 60)
+    rid = a.expect("enabled 10")[2]
+    b.bind(11, SHARED)
+    a.do("detach", 10)
+    time.sleep(0.1 * SLOW)
+    for u in range(4):
+        p.send(1, f"m{u}", user=f"u{u}")
+    assert len(b.got()[11]) == 4
+    b.do("end", 11)
+    time.sleep(0.1 * SLOW)
+    b.do("resume", 7, rid, "c.test", 0)
+    b.expect("resumed 7")
+    assert b.got() == {10: [f"m{u}" for u in range(4)]}
+    b.do("ack", 10, 4)
+    for n in range(1, 5):
+        p.expect(f"settled 1 {n} {DELIVERED}")
 
 
 def while_a_shared_connection_is_detached_the_others_get_what_is_new(bed):

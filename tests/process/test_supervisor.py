@@ -403,6 +403,17 @@ def a_reason_of_any_length_is_told(i):
 
 
 @case
+def a_file_that_an_editor_has_replaced_is_read_by_the_services(i):
+    i.ok("start")
+    for name in ("conf/roundhouse.conf", "conf/managed.conf"):
+        path = os.path.join(i.dir, name)
+        shutil.copy(path, path + "~")
+        os.chmod(path + "~", 0o600)
+        os.rename(path + "~", path)
+    check("in force" in i.ok("reload"), "as root the services are other users")
+
+
+@case
 def a_stop_while_a_reload_is_judged_stops_all(i):
     i.configure(supervisor__drain_ms=1000)
     i.ok("start")

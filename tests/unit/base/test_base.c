@@ -3,12 +3,17 @@
 #include <unistd.h>
 
 #include "base/blob.h"
+#include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "base/utf8_char.h"
 #include "base/xmem.h"
 #include "tests/support/cmocka_first.h"
+
+#define UNKNOWN	   UTF8_CHAR_UNKNOWN
+#define QUOTE_TEST 128 /* bytes of a quoted text */
 
 static void map_finds_what_was_put_through_growth_and_removals(void **state)
 {
@@ -150,6 +155,98 @@ static void log_line_cannot_be_forged_or_flooded(void **state)
 	close(fds[1]);
 }
 
+static void expect_line(int fd, const char *end)
+{
+	char buf[8192];
+	size_t n = read_log(fd, buf, sizeof(buf)), len = strlen(end);
+
+	assert_true(n >= len);
+	assert_string_equal(buf + n - len, end);
+}
+
+static void a_resource_cannot_forge_the_event_of_a_line(void **state)
+{
+	char big[600] = "c2s#1 a@b/";
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	log_open("test-1", fds[1], LOG_LEVEL_INFO, false);
+	log_info("c2s#1 a@b/x event=y event=z", "event=bind text=\" event=w\"");
+	expect_line(fds[0], " c2s#1 a@b/x_event=y_event=z event=bind text=\" event=w\"\n");
+	memset(big + strlen(big), 'r', sizeof(big) - 1 - strlen(big));
+	log_info(big, "event=bind");
+	expect_line(fds[0], "rrr... event=bind\n");
+	log_open("-", STDERR_FILENO, LOG_LEVEL_INFO, false);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_log_line_is_text_whatever_a_peer_sent(void **state)
+{
+	char text[QUOTE_TEST + 8];
+
+	(void)state;
+	assert_string_equal(log_quote(slice_str("\xc3\xbc \xff\xc3")), "\"\xc3\xbc \\xff\\xc3\"");
+	memset(text, 'x', sizeof(text));
+	memcpy(text + QUOTE_TEST - 1, "\xc3\xbc", 2); /* astride the cut */
+	text[QUOTE_TEST + 1] = '\0';
+	assert_string_equal(log_quote(slice_str(text)) + QUOTE_TEST - 2, "xx...\"");
+}
+
+static void a_json_line_that_is_cut_is_json(void **state)
+{
+	char buf[8192], big[LOG_LINE_MAX + 100];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	log_open("test-1", fds[1], LOG_LEVEL_INFO, true);
+	log_info("c2s#1", "\xff\"");
+	expect_line(fds[0], "\"text\":\"\xef\xbf\xbd\\\"\"}\n");
+	for (size_t i = 0; i < 4; i++) {
+		size_t n, slashes = 0;
+
+		memset(big, '"', sizeof(big));
+		memset(big, 'x', i);
+		big[sizeof(big) - 1] = '\0';
+		log_info("c2s#1", "%s", big);
+		n = read_log(fds[0], buf, sizeof(buf));
+		assert_string_equal(buf + n - 3, "\"}\n");
+		while (buf[n - 4 - slashes] == '\\')
+			slashes++;
+		assert_int_equal(slashes % 2, 0);
+	}
+	log_open("-", STDERR_FILENO, LOG_LEVEL_INFO, false);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void json_text_is_json_whatever_the_bytes(void **state)
+{
+	static const struct {
+		struct slice in;
+		const char *out;
+	} rows[] = {
+		{{"a\"\\\n\0b", 6}, "\"a\\\"\\\\\\u000a\\u0000b\""},
+		{{"\xc3\xbc\xf0\x9f\x98\x80", 6}, "\"\xc3\xbc\xf0\x9f\x98\x80\""},
+		{{"\xff", 1}, "\"" UNKNOWN "\""},
+		{{"x\xc3", 2}, "\"x" UNKNOWN "\""},
+		{{"\xc0\xaf", 2}, "\"" UNKNOWN UNKNOWN "\""},
+		{{"\xed\xa0\x80", 3}, "\"" UNKNOWN UNKNOWN UNKNOWN "\""},
+		{{"\xc3\"", 2}, "\"" UNKNOWN "\\\"\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str out = STR_INIT;
+
+		json_text(&out, rows[i].in);
+		assert_string_equal(out.data, rows[i].out);
+		str_clear(&out);
+	}
+}
+
 static void log_counts_the_lines_that_did_not_fit(void **state)
 {
 	static char buf[1 << 20];
@@ -185,6 +282,10 @@ int main(void)
 		cmocka_unit_test(blob_is_freed_with_its_last_reference),
 		cmocka_unit_test(list_removes_twice_without_harm),
 		cmocka_unit_test(log_line_cannot_be_forged_or_flooded),
+		cmocka_unit_test(a_resource_cannot_forge_the_event_of_a_line),
+		cmocka_unit_test(a_log_line_is_text_whatever_a_peer_sent),
+		cmocka_unit_test(a_json_line_that_is_cut_is_json),
+		cmocka_unit_test(json_text_is_json_whatever_the_bytes),
 		cmocka_unit_test(log_counts_the_lines_that_did_not_fit),
 	};
 

@@ -125,6 +125,31 @@ static void a_line_becomes_a_stanza_or_is_refused_with_a_reason(void **state)
 	}
 }
 
+static void what_a_server_would_end_the_stream_for_does_not_fit(void **state)
+{
+	static const struct framer_limits limits = {.bytes = 60, .depth = 3, .attributes = 4};
+	static const struct {
+		const char *stanza, *reason; /* NULL: fits */
+	} cases[] = {
+		{"<message to='a'><a><b/></a></message>", NULL},
+		{"<message to='a'><a><b><c/></b></a></message>", "deeper"},
+		{"<message to='a'><a b='1' c='2' d='3' e='4'/></message>", NULL},
+		{"<message a='1' b='2' c='3' d='4' e='5'></message>", "attributes"},
+		{"<message to='a'><body>1234567890123456789012</body></message>", "larger"},
+		{"<message to='a'><body>12345678901234567890</body></message>", NULL},
+		{"<message to='a'><![CDATA[<a><a><a><a>]]></message>", NULL},
+		{"<message to='a'>", "well-formed"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *why = bridge_frame_fits(slice_str(cases[i].stanza), &limits);
+
+		if (!cases[i].reason ? why != NULL : !why || !strstr(why, cases[i].reason))
+			fail_msg("%s: %s", cases[i].stanza, why ? why : "fits");
+	}
+}
+
 struct seen {
 	struct str text;
 };
@@ -229,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stanza_is_one_line_in_one_form),
 		cmocka_unit_test(a_line_becomes_a_stanza_or_is_refused_with_a_reason),
+		cmocka_unit_test(what_a_server_would_end_the_stream_for_does_not_fit),
 		cmocka_unit_test(bytes_become_the_same_lines_however_they_come),
 		cmocka_unit_test(the_echo_answers_as_rfc_6120_8_says),
 		cmocka_unit_test(the_echo_tells_what_it_is),

@@ -362,6 +362,39 @@ static void a_refused_enable_leaves_a_plain_stream(void **state)
 	end(&r);
 }
 
+static void a_stream_error_about_content_blames_what_was_sent(void **state)
+{
+	static const struct {
+		const char *condition;
+		bool blames;
+	} cases[] = {
+		{"policy-violation", true},	{"not-well-formed", true},
+		{"invalid-from", true},		{"restricted-xml", true},
+		{"system-shutdown", false},	{"conflict", false},
+		{"resource-constraint", false}, {"internal-server-error", false},
+		{"connection-timeout", false},	{"not-authorized", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[200];
+		struct rig r;
+
+		snprintf(text, sizeof(text),
+			 "<stream:error><%s xmlns='" NS_STREAMS_ERR "'/></stream:error>",
+			 cases[i].condition);
+		begin(&r, BRIDGE_TLS_NONE);
+		element(&r, text); /* nothing was sent yet */
+		assert_false(r.fx.blames);
+		end(&r);
+		to_live_with_sm(&r);
+		element(&r, text);
+		assert_true(r.fx.over);
+		assert_int_equal(r.fx.blames, cases[i].blames);
+		end(&r);
+	}
+}
+
 static void the_end_of_the_stream_and_broken_xml_are_ends(void **state)
 {
 	struct rig r;
@@ -395,6 +428,7 @@ int main(void)
 		cmocka_unit_test(another_server_without_stream_management_is_plain),
 		cmocka_unit_test(what_was_resumed_must_be_what_was_asked_for),
 		cmocka_unit_test(a_refused_enable_leaves_a_plain_stream),
+		cmocka_unit_test(a_stream_error_about_content_blames_what_was_sent),
 		cmocka_unit_test(the_end_of_the_stream_and_broken_xml_are_ends),
 	};
 

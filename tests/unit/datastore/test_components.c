@@ -282,8 +282,9 @@ static void a_fingerprint_never_changes(void **state)
 	assert_string_equal(text, "247f6343232a4c9a");
 }
 
-/* Guessing at one component's secret keeps no other component, and no user, from his. */
-static void secrets_are_read_at_a_bounded_rate_for_each_domain(void **state)
+/* cm-component asks when somebody names a domain, before any proof: a bound for each name, as users
+ * have it, would let anybody keep a call bridge out. */
+static void who_names_a_component_often_does_not_keep_it_out(void **state)
 {
 	struct store_rig *r = *state;
 	struct store_options o = r->options;
@@ -292,14 +293,10 @@ static void secrets_are_read_at_a_bounded_rate_for_each_domain(void **state)
 	o.key_reads_per_minute = 3;
 	store_set_options(r->store, &o);
 	assert_int_equal(add(r, 1, "cb1", "a"), ERR_OK);
-	assert_int_equal(add(r, 2, "cb2", "b"), ERR_OK);
-	assert_int_equal(rig_ask_take(r, 3, rig_add("cb1")), ERR_OK);
-	for (unsigned int i = 0; i < 3; i++)
+	assert_int_equal(rig_ask_take(r, 2, rig_add("cb1")), ERR_OK);
+	for (unsigned int i = 0; i < 50; i++)
 		assert_int_equal(get(r, 10 + i, "cb1.localhost", &c), ERR_OK);
-	assert_int_equal(get(r, 20, "cb1.localhost", &c), ERR_AGAIN);
-	assert_int_equal(r->body.len, 0);
-	assert_int_equal(get(r, 21, "cb2.localhost", &c), ERR_OK);
-	assert_int_equal(rig_ask_take(r, 22, rig_get("cb1", "SCRAM-SHA-1")), ERR_OK);
+	assert_int_equal(rig_ask_take(r, 70, rig_get("cb1", "SCRAM-SHA-1")), ERR_OK);
 }
 
 static void they_are_there_after_a_restart(void **state)
@@ -353,7 +350,7 @@ int main(void)
 		T(one_or_all_of_them_go),
 		T(the_list_is_in_the_order_of_addition),
 		T(a_fingerprint_never_changes),
-		T(secrets_are_read_at_a_bounded_rate_for_each_domain),
+		T(who_names_a_component_often_does_not_keep_it_out),
 		T(they_are_there_after_a_restart),
 		T(a_packed_list_that_lies_is_refused),
 	};

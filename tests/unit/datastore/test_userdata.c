@@ -282,6 +282,74 @@ static struct str data_set(const char *user, const char *value)
 	return s;
 }
 
+static void tell_left(struct store_rig *r, uint64_t n, const char *user)
+{
+	struct str s = STR_INIT;
+
+	msg_db_data_set_put(&s, &(struct msg_db_data_set){S(user), S("localhost"), DB_DATA_LAST,
+							  S(""), S("gone")});
+	rig_send(r, n, &s);
+	str_clear(&s);
+}
+
+static void assert_left(struct store_rig *r, uint64_t n, const char *user)
+{
+	struct msg_db_data got;
+	struct str s = STR_INIT;
+
+	msg_db_data_get_put(
+		&s, &(struct msg_db_data_get){S(user), S("localhost"), DB_DATA_LAST, S("")});
+	assert_int_equal(rig_ask_take(r, n, s), ERR_OK);
+	assert_int_equal(msg_db_data_get(rig_body(r, MSG_DB_DATA), &got), ERR_OK);
+	assert_true(slice_is(got.value, "gone"));
+}
+
+static uint64_t commits(struct store_rig *r)
+{
+	struct str stats = STR_INIT;
+	uint64_t n;
+
+	store_add_stats(r->store, &stats);
+	n = strtoull(strstr(stats.data, "store_commits=") + strlen("store_commits="), NULL, 10);
+	str_clear(&stats);
+	return n;
+}
+
+static void those_who_left_are_written_together_within_a_second(void **state)
+{
+	struct store_rig *r = *state;
+	uint64_t before;
+
+	rig_ask_take(r, 1, rig_add("juliet"));
+	rig_ask_take(r, 2, rig_add("romeo"));
+	before = commits(r);
+	tell_left(r, 3, "juliet");
+	rig_turn(r, 0, 50);
+	tell_left(r, 4, "romeo");
+	assert_false(store_idle(r->store));
+	assert_int_equal(commits(r), before);
+	rig_turn(r, 2, 1000);
+	assert_false(r->timed_out);
+	assert_true(store_idle(r->store));
+	assert_int_equal(commits(r), before + 1);
+	assert_left(r, 5, "juliet");
+	assert_left(r, 6, "romeo");
+}
+
+static void who_asks_or_stops_does_not_wait_for_those_who_left(void **state)
+{
+	struct store_rig *r = *state;
+
+	rig_ask_take(r, 1, rig_add("juliet"));
+	rig_ask_take(r, 2, rig_add("romeo"));
+	tell_left(r, 3, "juliet");
+	assert_left(r, 4, "juliet"); /* ordered: behind what came before */
+	tell_left(r, 5, "romeo");
+	store_close(&r->store);
+	rig_start(r);
+	assert_left(r, 6, "romeo");
+}
+
 static void the_records_carry_them(void **state)
 {
 	struct store_rig *r = *state;
@@ -322,6 +390,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			no_table_keeps_anything_of_an_account_that_is_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(those_who_left_are_written_together_within_a_second,
+						rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(who_asks_or_stops_does_not_wait_for_those_who_left,
+						rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(the_records_carry_them, rig_setup, rig_teardown),
 	};
 

@@ -12,6 +12,7 @@ struct bed {
 	struct hold_session *s;
 	int written;
 	int haves; /* announced */
+	int sane;  /* announcements whose counters a router takes */
 };
 
 static void on_deliver(void *stream, const struct msg_deliver *m)
@@ -24,9 +25,13 @@ static const struct hold_events events = {.on_deliver = on_deliver};
 
 static void on_record(void *arg, uint16_t type, struct slice body)
 {
-	(void)body;
+	struct bed *b = arg;
+	struct msg_announce m;
+
 	if (type == MSG_ANNOUNCE_HAVE)
-		((struct bed *)arg)->haves++;
+		b->haves++;
+	if (type == MSG_ANNOUNCE && msg_announce_get(body, &m) == ERR_OK)
+		b->sane += m.base_q <= m.next_q && m.out_base <= m.next_q && m.in_base <= m.sent_n;
 }
 
 /* The router's end takes and receipts all that was put. */
@@ -116,6 +121,24 @@ static void what_an_ended_session_was_not_delivered_is_not_announced(void **stat
 	assert_int_equal(b->haves, 1);
 }
 
+/* It must not be refused: what it had sent would be unknown to the new router. */
+static void one_that_ended_with_uncounted_stanzas_undelivered_is_announced(void **state)
+{
+	struct bed *b = *state;
+
+	for (uint64_t q = 1; q <= 3; q++)
+		deliver(b, q, q);
+	hold_delivered(b->s, 1);
+	hold_enable(b->s, true, 60);
+	RECORD(b, ENABLED, enabled, 7, slice_str("id"), 60, 0, 4);
+	hold_end(&b->s, "over");
+	take(b);
+	hold_announce(b->hold);
+	take(b);
+	assert_int_equal(b->haves, 1);
+	assert_int_equal(b->sane, 1);
+}
+
 /* Its number counts in the client's h: it must be written, though he has had it before. */
 static void a_repeat_is_written_where_stanzas_are_counted_and_nowhere_else(void **state)
 {
@@ -138,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(an_ended_session_is_kept_until_its_reports_may_be_forgotten),
+		T(one_that_ended_with_uncounted_stanzas_undelivered_is_announced),
 		T(what_an_ended_session_was_not_delivered_is_not_announced),
 		T(a_repeat_is_written_where_stanzas_are_counted_and_nowhere_else),
 	};

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/ssl.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -264,6 +265,16 @@ static void the_names_in_the_certificate_decide(void **state)
 		{"IP:::1", "::1", NULL, true},
 		{"otherName:1.3.6.1.5.5.7.8.5;UTF8:example.org", "example.org", NULL, true},
 		{"otherName:1.3.6.1.5.5.7.8.5;UTF8:example.com", "example.org", NULL, false},
+		/* Names of DNS are in ASCII, that of XMPP is not. */
+		{"DNS:xn--bcher-kva.example", "b\u00fccher.example", NULL, true},
+		{"DNS:*.xn--bcher-kva.example", "im.B\u00fccher.example", NULL, true},
+		{"DNS:bcher.example", "b\u00fccher.example", NULL, false},
+		/* OpenSSL reads this as Latin-1. */
+		{"otherName:1.3.6.1.5.5.7.8.5;UTF8:b\xfc"
+		 "cher.example",
+		 "b\u00fccher.example", NULL, true},
+		{"otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.xn--bcher-kva.example",
+		 "b\u00fccher.example", "_xmpp-server", true},
 		{"otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.example.org", "example.org",
 		 "_xmpp-server", true},
 		{"otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.example.org", "example.org",
@@ -292,6 +303,35 @@ static void the_names_in_the_certificate_decide(void **state)
 		}
 		made_free(&leaf);
 	}
+}
+
+static void the_server_name_goes_out_in_ascii(void **state)
+{
+	static const struct {
+		const char *name, *sent;
+	} cases[] = {
+		{"b\u00fccher.example", "xn--bcher-kva.example"},
+		{"Example.org", "example.org"},
+		{"::1", NULL},
+		{NULL, NULL},
+	};
+	struct rig *r = *state;
+	struct tls_client *c = client_ctx(r, true);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_peer peer = *PEER("example.org");
+		SSL *ssl;
+		const char *sent;
+
+		peer.server_name = cases[i].name;
+		ssl = tls_client_ssl(c, &peer);
+		sent = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+		assert_int_equal(!sent, !cases[i].sent);
+		if (sent)
+			assert_string_equal(sent, cases[i].sent);
+		SSL_free(ssl);
+	}
+	tls_client_unref(&c);
 }
 
 static void any_of_the_reference_names_will_do(void **state)
@@ -474,6 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(bytes_pass_after_a_good_certificate),
 		T(the_names_in_the_certificate_decide),
+		T(the_server_name_goes_out_in_ascii),
 		T(any_of_the_reference_names_will_do),
 		T(a_bad_chain_is_refused_and_the_reason_said),
 		T(alpn_is_offered_when_asked_for),

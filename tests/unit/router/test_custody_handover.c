@@ -259,6 +259,50 @@ static void what_one_session_has_goes_to_no_other_after_a_start(void **state)
 	custody_restored(b->c);
 }
 
+/* It was handed over, delivered there, and its first session still holds it. */
+static void what_one_session_was_delivered_is_not_given_by_who_still_has_it(void **state)
+{
+	struct session_stanza s = {.kind = STANZA_IQ, .type = TYPE_RESULT, .inner = slice_str("r")};
+	struct bed *b = *state;
+	struct endpoint *from = client(b, 0, 1), *a = domain(b, 1, 2), *other = domain(b, 2, 3);
+	struct custody_entry *e;
+
+	have(b, a, 1, 1, 1, false);
+	have(b, a, 2, 1, 2 | 1ULL << 63, false);
+	have(b, other, 1, 1, 1, true);
+	have(b, other, 2, 1, 2 | 1ULL << 63, true);
+	send_to(b, from, 1, "x", a, NULL);
+	bed_turn(b);
+	bed_got(b, 0, "SETTLED 1 n1 how1;");
+	endpoint_remove(b->c, other, "gone");
+	e = custody_accept(b->c, b->cm[0].peer, from, 2, 10, true);
+	custody_answer(b->c, e, a, &s);
+	custody_handled(b->c, e);
+	expect(b, 1, "");
+	expect(b, 2, "FORGET 3 q1;");
+	custody_restored(b->c);
+}
+
+/* A place that nobody needs any more goes before the resends are in. */
+static void what_a_session_that_nobody_has_was_delivered_is_known_after_it_is_gone(void **state)
+{
+	struct bed *b = *state;
+	struct endpoint *from = client(b, 0, 1), *other = domain(b, 2, 3);
+	struct endpoint *a = endpoint_add(b->c, NULL, 2, 1, SESSION_DOMAIN, 1, slice_str(D));
+	struct custody_entry *e;
+
+	have(b, a, 1, 1, 1, true);
+	endpoint_remove(b->c, a, "gone");
+	assert_null(endpoint_find(b->c, 2));
+	e = custody_accept(b->c, b->cm[0].peer, from, 1, 10, true);
+	assert_true(custody_was_delivered(b->c, e));
+	custody_handled(b->c, e);
+	send_to(b, from, 2, "y", other, NULL);
+	expect(b, 2, "DELIVER 3 q1 y;");
+	expect(b, 0, "SETTLED 1 n1 how1;");
+	custody_restored(b->c);
+}
+
 static void
 what_a_session_that_is_over_was_not_delivered_goes_to_another_after_a_start(void **state)
 {
@@ -270,6 +314,38 @@ what_a_session_that_is_over_was_not_delivered_goes_to_another_after_a_start(void
 	endpoint_remove(b->c, a, "gone");
 	send_to(b, from, 2, "b", other, NULL);
 	expect(b, 2, "DELIVER 3 q1 b;");
+	custody_restored(b->c);
+}
+
+/* The answer to a session that is over went to another one; what it answered is on the shelf. */
+static void an_answer_that_another_session_has_is_not_given_again_after_a_start(void **state)
+{
+	static const struct {
+		const char *domain;
+		bool delivered;
+		enum custody_answered answered;
+	} cases[] = {
+		{D, true, ANSWERED}, {D, false, ANSWERED_AGAIN}, {"e.test", true, ANSWERED_NOT}};
+	struct session_stanza s = {.kind = STANZA_IQ, .type = TYPE_RESULT, .inner = slice_str("r")};
+	struct bed *b = *state;
+	struct endpoint *heir = domain(b, 1, 3);
+
+	for (uint64_t n = 1; n <= 3; n++)
+		have(b, heir, n, 2, n | 1ULL << 63, cases[n - 1].delivered);
+	for (uint64_t n = 1; n <= 3; n++) {
+		struct custody_entry *e = custody_accept_shelved(b->c, 2, n, 10);
+
+		assert_non_null(e);
+		assert_int_equal(
+			custody_was_answered(b->c, e, NULL, slice_str(cases[n - 1].domain)),
+			cases[n - 1].answered);
+		if (cases[n - 1].answered == ANSWERED_AGAIN) {
+			custody_conclude(e, SETTLED_CONSUMED);
+			custody_answer(b->c, e, heir, &s); /* takes number 2 */
+		}
+		custody_handled(b->c, e);
+	}
+	expect(b, 1, "");
 	custody_restored(b->c);
 }
 
@@ -308,8 +384,11 @@ int main(void)
 		T(an_answer_that_was_handed_over_is_found_by_the_next_router),
 		T(a_component_that_can_resume_keeps_its_numbers_and_its_row),
 		STARTS(what_one_session_has_goes_to_no_other_after_a_start),
+		STARTS(what_one_session_was_delivered_is_not_given_by_who_still_has_it),
+		STARTS(what_a_session_that_nobody_has_was_delivered_is_known_after_it_is_gone),
 		STARTS(what_a_session_that_is_over_was_not_delivered_goes_to_another_after_a_start),
 		STARTS(what_is_claimed_after_a_start_is_handed_over_too),
+		STARTS(an_answer_that_another_session_has_is_not_given_again_after_a_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -483,7 +483,7 @@ static void a_question_whose_answer_is_on_the_shelf_is_answered(void **state)
 	load_answer(b, 2, 1);
 	e = custody_accept_shelved(b->c, 2, 1, 10);
 	assert_non_null(e);
-	assert_int_equal(custody_was_answered(b->c, e, ep), ANSWERED);
+	assert_int_equal(custody_was_answered(b->c, e, ep, SLICE_NONE), ANSWERED);
 	custody_handled(b->c, e);
 	custody_restored(b->c);
 	bed_sync(b);
@@ -514,10 +514,10 @@ static void what_was_answered_is_answered_as_its_manager_says(void **state)
 		ep = client(b, 0, 1);
 		have(b, ep, 1, 1, 5 | FINAL, cases[i].delivered);
 		e = custody_accept(b->c, b->cm[0].peer, ep, 4, 10, true);
-		assert_int_equal(custody_was_answered(b->c, e, ep), ANSWERED_NOT);
+		assert_int_equal(custody_was_answered(b->c, e, ep, SLICE_NONE), ANSWERED_NOT);
 		custody_handled(b->c, e);
 		e = custody_accept(b->c, b->cm[0].peer, ep, 5, 10, true);
-		assert_int_equal(custody_was_answered(b->c, e, ep), cases[i].answered);
+		assert_int_equal(custody_was_answered(b->c, e, ep, SLICE_NONE), cases[i].answered);
 		if (cases[i].answered == ANSWERED_AGAIN) {
 			custody_conclude(e, SETTLED_BOUNCED);
 			custody_answer(b->c, e, ep, &s); /* takes number 1 */

@@ -289,7 +289,7 @@ static void who_announced_it_keeps_it_until_it_is_noted(void **state)
 	b->cm[0].deaf = true;
 	resend(b, 0, from, 5, NULL);
 	e = custody_accept(b->c, b->cm[0].peer, from, 6, 10, true);
-	assert_int_equal(custody_was_answered(b->c, e, from), ANSWERED);
+	assert_int_equal(custody_was_answered(b->c, e, from, SLICE_NONE), ANSWERED);
 	custody_handled(b->c, e);
 	custody_restored(b->c);
 	bed_turn(b);
@@ -310,6 +310,26 @@ static struct msg_announce newer(uint64_t epoch, uint64_t base_q)
 				     .jid = slice_str("a@x.test/r"),
 				     .resume_id = slice_str("id2"),
 				     .out_base = 1};
+}
+
+/* Its present owner has that as well, and may die first. */
+static void who_announced_it_as_over_keeps_it_until_it_is_noted(void **state)
+{
+	struct bed *b = *state;
+	struct endpoint *from = client(b, 0, 1), *to = client(b, 2, 2);
+
+	endpoint_beat(b->c, to, b->cm[1].peer, 0, SESSION_MOVED);
+	custody_have_former(b->c, &(struct msg_announce_have){2, 1, 1, 5, true});
+	have(b, to, 1, 1, 5, true);
+	b->cm[0].deaf = true;
+	resend(b, 0, from, 5, to);
+	custody_restored(b->c);
+	bed_turn(b);
+	expect(b, 1, "");
+	b->cm[0].deaf = false;
+	expect(b, 0, "SETTLED 1 n5 how1;HELD 1 n5;");
+	bed_turn(b);
+	expect(b, 1, "FORGET 2 q-2;");
 }
 
 /* What it had under a former owner counts, however often it moved. */
@@ -489,6 +509,7 @@ int main(void)
 		STARTING(what_was_resent_is_forgotten_when_all_resends_are_in),
 		T(what_was_spooled_is_forgotten_when_its_row_is_gone_whoever_dies),
 		STARTING(who_announced_it_keeps_it_until_it_is_noted),
+		STARTING(who_announced_it_as_over_keeps_it_until_it_is_noted),
 		STARTING(what_it_had_anywhere_is_recognised),
 		STARTING(its_row_has_what_it_had_anywhere),
 		STARTING(losers_are_told_when_who_claimed_their_news_knows),

@@ -641,7 +641,8 @@ static void handle_stanza(struct custody_entry *e, struct endpoint *ep, const st
 	if (custody_was_delivered(sim->custody, e))
 		answered = ANSWERED; /* somebody who is gone has had it */
 	else
-		answered = ep ? custody_was_answered(sim->custody, e, ep) : ANSWERED_NOT;
+		answered =
+			ep ? custody_was_answered(sim->custody, e, ep, SLICE_NONE) : ANSWERED_NOT;
 	if (answered == ANSWERED)
 		; /* or its sender has had the error */
 	else if (m->kind == STANZA_IQ)

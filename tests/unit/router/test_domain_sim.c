@@ -8,7 +8,8 @@
  * The ledger (CUSTODY 14). Every stanza is settled. Delivered = a component has read it; bounced =
  * none has. None is read twice, except what was read and not known as delivered when its manager
  * was killed, its session fell silent, or (XEP-0198) it was never acknowledged and its session
- * given up: `loose`. To a domain of mode one nothing overtakes. What the server makes for a
+ * given up: `loose`. To a domain of mode one nothing overtakes; where nobody is killed and sessions
+ * only come and end (`calm`), to the others neither. What the server makes for a
  * component comes once. At the end nothing is held anywhere and the shelf is empty.
  */
 #include <stdio.h>
@@ -118,6 +119,7 @@ static struct sim {
 	struct str flying;
 	bool batch_out, batch_applied;
 	uint64_t fragile;
+	bool calm;
 	struct {
 		int cm;
 		uint64_t sid;
@@ -231,12 +233,14 @@ static void received(struct session *s, const struct item *it)
 			 (unsigned long long)m->by);
 	if (m->to != SERVER) {
 		assert_int_equal(m->to, s->domain);
-		if (!m->loose && !m->judged && s->domain == DOMAIN_ONE &&
-		    sim->last[0][from] >= it->n)
+		uint64_t *last = &sim->last[s->domain][from];
+		bool ordered = s->domain == DOMAIN_ONE || sim->calm;
+
+		if (ordered && !m->loose && !m->judged && *last >= it->n)
 			fail_msg("%llu of sender %d overtaken by %llu", (unsigned long long)it->n,
-				 from, (unsigned long long)sim->last[0][from]);
-		if (!m->loose && !m->judged && s->domain == DOMAIN_ONE)
-			sim->last[0][from] = it->n;
+				 from, (unsigned long long)*last);
+		if (ordered && !m->loose && !m->judged)
+			*last = it->n;
 	}
 	m->received = 1;
 	m->by = s->sid;
@@ -347,7 +351,7 @@ static void session_start(int cm)
 	s = calloc(1, sizeof(*s));
 	s->sid = 1000 + sim->nsessions;
 	s->domain = (int)(random() % DOMAINS);
-	s->sm = random() % 2;
+	s->sm = !sim->calm && random() % 2;
 	s->cm = cm;
 	sim->all[sim->nsessions++] = s;
 	put_bind(s);
@@ -560,7 +564,7 @@ static void handle_stanza(struct custody_entry *e, struct endpoint *ep, const st
 	if (custody_was_delivered(c, e))
 		answered = ANSWERED;
 	else
-		answered = ep ? custody_was_answered(c, e, ep) : ANSWERED_NOT;
+		answered = ep ? custody_was_answered(c, e, ep, SLICE_NONE) : ANSWERED_NOT;
 	if (answered == ANSWERED_AGAIN) {
 		bounce(e);
 	} else if (answered == ANSWERED_NOT && domain_index(m->to) == SERVER) {
@@ -667,6 +671,8 @@ static void resumes_check(void)
 				continue;
 			custody_peer_former(endpoint_owner(ep), endpoint_sid(ep));
 			endpoint_detach(c, ep, sim->now);
+			domain_detached(&sim->r, ep);
+			continue;
 		}
 		if (!endpoint_is_secured(c, ep))
 			continue;
@@ -1077,6 +1083,10 @@ static void router_kill(void)
 	if (sim->batch_out && !sim->batch_applied && random() % 2)
 		store_apply();
 	router_end();
+	/* who was given up and has not heard that he was bound asks the next router */
+	for (size_t i = 0; i < sim->nsessions; i++)
+		if (!sim->all[i]->bound)
+			sim->all[i]->silent = sim->all[i]->dead = false;
 	for (int i = 0; i < CMS; i++) {
 		link_free(&sim->peers[i].link);
 		sim->peers[i] = (struct peer){0};
@@ -1345,6 +1355,8 @@ static void step(bool trouble)
 		break;
 	case 3:
 		step_store();
+		if (sim->calm)
+			break;
 		if (trouble && !is_fragile() && random() % 60 == 0)
 			router_kill();
 		else if (trouble && i && !sim->r.restoring && random() % 40 == 0)
@@ -1379,7 +1391,7 @@ static void ledger(void)
 
 			if (!m->settled)
 				wrong = "not settled";
-			else if (m->settled != SETTLED_STORED &&
+			else if (m->settled != SETTLED_STORED && !m->loose &&
 				 m->bounced != (m->settled == SETTLED_BOUNCED))
 				wrong = "bounced without an error, or the reverse";
 			else if (!m->bounced && !m->received && !m->written)
@@ -1446,6 +1458,7 @@ static void run(unsigned int seed)
 {
 	srandom(seed);
 	sim = calloc(1, sizeof(*sim));
+	sim->calm = seed % 4 == 0;
 	map_init(&sim->rows);
 	str_init(&sim->flying);
 	for (size_t i = 0; i < KEPT; i++)

@@ -222,8 +222,9 @@ static void what_is_no_text_is_not_sent(void **state)
 		const char *text;
 		bool sent;
 	} rows[] = {
-		{"tab\tand\nline", true}, {"bell \a", false}, {"\xff", false},
-		{longest, true},	  {longer, false},    {"\xed\xa0\x80", false},
+		{"tab\tand\nline", true}, {"bell \a", false},	    {"\xff", false},
+		{"x\xef\xbf\xbe", false}, {"\xef\xbf\xbfx", false}, {"\xef\xbf\xbd", true},
+		{longest, true},	  {longer, false},	    {"\xed\xa0\x80", false},
 	};
 
 	(void)state;

@@ -267,6 +267,20 @@ static struct custody_entry *say(struct fake *f, const char *id)
 	return send(f, "chat", ROMEO, id, STANZA_HAS_BODY, 0);
 }
 
+static void ask(struct fake *f, const char *id)
+{
+	struct custody_entry *e = &f->entries[f->nentries++];
+
+	session_stanza(f->m, 1, e,
+		       &(struct msg_stanza){.sid = 1,
+					    .kind = STANZA_IQ,
+					    .type = TYPE_GET,
+					    .to = S(ROMEO "/orchard"),
+					    .id = S(id),
+					    .inner = S("<q xmlns='urn:example'/>")},
+		       NOW);
+}
+
 /* Stored, without a trace. */
 static void keep(struct fake *f, const char *id)
 {
@@ -473,6 +487,25 @@ static void new_messages_wait_until_the_old_ones_are_on_the_queue(void **state)
 	       "deliver sid=2 message headline from=" JULIET "/balcony to=" ROMEO " id=m4\n");
 	say(f, "m5"); /* the queue keeps the order now */
 	expect(f, "deliver sid=2 message chat from=" JULIET "/balcony to=" ROMEO " id=m5\n");
+	settle_all(f);
+}
+
+/* RFC 6120 10.1: in order between two, whatever the kind. */
+static void an_iq_does_not_overtake_a_message_that_waits(void **state)
+{
+	struct fake *f = *state;
+
+	keep(f, "m1");
+	f->slow_store = true;
+	appear(f, 2, "orchard", "0");
+	send(f, "normal", ROMEO "/orchard", "m2", STANZA_HAS_BODY, 0);
+	ask(f, "i2");
+	expect(f, "");
+	store_run(f);
+	expect(f,
+	       "kept sid=2 n=2 id=m1\n"
+	       "deliver sid=2 message normal from=" JULIET "/balcony to=" ROMEO "/orchard id=m2\n"
+	       "deliver sid=2 iq get from=" JULIET "/balcony to=" ROMEO "/orchard id=i2\n");
 	settle_all(f);
 }
 
@@ -880,6 +913,7 @@ int main(void)
 		TEST(they_come_in_order_with_stamps_under_their_old_origins),
 		TEST(rows_go_when_they_are_delivered_not_before),
 		TEST(new_messages_wait_until_the_old_ones_are_on_the_queue),
+		TEST(an_iq_does_not_overtake_a_message_that_waits),
 		TEST(additions_under_way_belong_to_what_is_fetched),
 		TEST(what_could_not_be_stored_goes_to_who_is_there_by_now),
 		TEST(many_are_fetched_page_by_page_as_the_client_takes_them),

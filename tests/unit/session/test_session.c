@@ -294,6 +294,14 @@ static void a_server_that_is_disabled_ends_all_sessions_and_detached_ones_too(vo
 	assert_non_null(strstr(f->trace.data, "close sid=1 system-shutdown\n"));
 	assert_non_null(strstr(f->trace.data, "close sid=2 system-shutdown\n"));
 	assert_non_null(strstr(f->trace.data, "close sid=3 system-shutdown\n"));
+	/* A bind that was on its way. */
+	fake_forget(f);
+	bind_to(f, 4, JULIET, "late");
+	expect(f, "refused sid=4 service-unavailable\n");
+	fake_configure(f, "replace", 4);
+	fake_forget(f);
+	bind_to(f, 5, JULIET, "again");
+	expect(f, "bound sid=5 jid=" JULIET "/again\n");
 }
 
 static void ten_thousand_sessions_come_and_go(void **state)

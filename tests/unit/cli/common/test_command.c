@@ -95,7 +95,8 @@ static void bad_lines_are_refused_with_what_would_be_right(void **state)
 		const char *args[ARGS_MAX];
 		const char *why;
 	} cases[] = {
-		{{"xmpp", "-C", "d", "user"}, "unknown command 'user'; there is: add|del|passwd|list|show; see 'xmpp --help'"},
+		{{"xmpp", "-C", "d", "user"},
+		 "unknown command 'user'; there is: add|del|passwd|list|show; see 'xmpp --help'"},
 		{{"xmpp", "-C", "d", "usr", "add", "a@b"},
 		 "unknown command 'usr add'; did you mean 'xmpp user add'? see 'xmpp --help'"},
 		{{"xmpp", "-C", "d", "sesions"},

@@ -127,9 +127,19 @@ static void what_is_set_is_in_force_and_what_was_set_before_stays(void **state)
 	assert_non_null(strstr(text, "traces = 5;"));
 	assert_non_null(strstr(text, "enabled = false;"));
 	free(text);
-	/* Who may read the one file may read the other. */
+	assert_int_equal(stat("conf/managed.conf", &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	/* Root's services may read it, whatever an editor has made of the other file. */
+	assert_int_equal(chmod("conf", 0750), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown("conf", 0, 65534), 0);
+	assert_int_equal(managed_open(&m, &why), ERR_OK);
+	managed_set_flag(m, "xmpp.enabled", true);
+	assert_int_equal(managed_commit(m, &why), ERR_OK);
+	managed_close(&m);
 	assert_int_equal(stat("conf/managed.conf", &st), 0);
 	assert_int_equal(st.st_mode & 0777, geteuid() == 0 ? 0640 : 0600);
+	assert_true(geteuid() != 0 || st.st_gid == 65534);
 	assert_int_equal(managed_open(&m, &why), ERR_OK);
 	managed_unset(m, "router.traces");
 	assert_int_equal(managed_commit(m, &why), ERR_OK);
@@ -200,6 +210,35 @@ static void services_without_a_supervisor_are_not_left_behind(void **state)
 	assert_non_null(strstr(why.data, "supervisor start"));
 	assert_int_equal(traces(), 5);
 	close(fd);
+	str_clear(&why);
+}
+
+/* One that starts would read the file of before; one that starts or ends is not there yet or any
+ * more. */
+static void no_supervisor_starts_meanwhile_and_one_that_does_is_waited_for(void **state)
+{
+	struct str why = STR_INIT;
+	int status;
+
+	(void)state;
+	judge_says("! flock --nonblock run/supervisor.pid true");
+	assert_int_equal(set_traces(5, &why), ERR_OK);
+	judge_says("test -e let-go");
+	if (fork() == 0) {
+		int fd = open("run/supervisor.pid", O_RDWR | O_CLOEXEC);
+		bool ok = fd >= 0 && flock(fd, LOCK_EX) == 0;
+
+		put("locked", "", 0600);
+		usleep(300000);
+		put("let-go", "", 0600);
+		_exit(ok ? 0 : 1); /* which lets go of it */
+	}
+	while (access("locked", F_OK) < 0)
+		usleep(1000);
+	assert_int_equal(set_traces(6, &why), ERR_OK);
+	assert_int_equal(traces(), 6);
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
 	str_clear(&why);
 }
 
@@ -304,6 +343,8 @@ static void root_leaves_another_users_instance_to_that_user(void **state)
 	assert_int_equal(st.st_uid, 65534);
 	assert_int_equal(stat("conf/managed.lock", &st), 0);
 	assert_int_equal(st.st_uid, 65534);
+	assert_int_equal(stat("run/supervisor.pid", &st), 0);
+	assert_int_equal(st.st_uid, 65534);
 	str_clear(&why);
 }
 
@@ -317,6 +358,7 @@ int main(void)
 		TEST(what_is_refused_changes_nothing_and_says_why_with_the_files_own_name),
 		TEST(a_judge_that_is_killed_or_missing_has_refused),
 		TEST(services_without_a_supervisor_are_not_left_behind),
+		TEST(no_supervisor_starts_meanwhile_and_one_that_does_is_waited_for),
 		TEST(commands_at_once_wait_for_each_other_and_all_count),
 		TEST(a_command_that_is_killed_while_it_is_judged_leaves_the_old_file),
 		TEST(a_file_that_was_damaged_by_hand_is_told_with_its_line),

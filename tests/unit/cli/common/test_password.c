@@ -66,6 +66,19 @@ static void what_is_no_password_is_refused(void **state)
 	str_clear(&why);
 }
 
+static void a_line_without_end_is_not_read_for_ever(void **state)
+{
+	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	struct str why = STR_INIT;
+	char out[PASSWORD_SIZE];
+
+	(void)state;
+	assert_true(zero >= 0);
+	assert_int_equal(password_read(out, zero, &why), ERR_FORMAT);
+	close(zero);
+	str_clear(&why);
+}
+
 /* ---- on a terminal ---- */
 
 struct terminal {
@@ -256,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_line_of_a_pipe_is_the_password),
 		cmocka_unit_test(what_is_no_password_is_refused),
+		cmocka_unit_test(a_line_without_end_is_not_read_for_ever),
 		cmocka_unit_test(it_is_asked_for_twice_and_never_shown),
 		cmocka_unit_test(a_prompt_asks_once_and_shows_nothing),
 		cmocka_unit_test(two_that_differ_are_refused),

@@ -38,7 +38,7 @@ static void nothing_that_is_shown_can_steer_the_terminal(void **state)
 			       "d\xc2\xa0\xc2",
 			       16));
 	table_write(&t, &out);
-	assert_string_equal(out.data, "a\\x1b[2J\\x0ab\\x00c\\x7f\\x9bd\xc2\xa0\xc2\n");
+	assert_string_equal(out.data, "a\\x1b[2J\\x0ab\\x00c\\x7f\\x9bd\xc2\xa0\\xc2\n");
 	table_clear(&t);
 	str_clear(&out);
 }

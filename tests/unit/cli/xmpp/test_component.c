@@ -1,6 +1,7 @@
 /* `xmpp callbridge ...` and `xmpp component ...`, against a server that keeps what it is told. */
 #include "../run_command.h"
 
+#include "cli/xmpp/callbridge.h"
 #include "cli/xmpp/xmpp_program.h"
 #include "ipc/codec.h"
 #include "ipc/db_pack.h"
@@ -44,6 +45,10 @@ static enum err add(struct slice body, struct str *out)
 	if (msg_db_component_add_get(body, &m) != ERR_OK || nkept == KEPT_MAX)
 		return ERR_FORMAT;
 	copy(k->name, m.name);
+	if (strcmp(k->name, "slow") == 0) {
+		str_adds(out, "the datastore did not answer in time");
+		return ERR_TIMEOUT;
+	}
 	if (find(k->name)) {
 		str_adds(out, "a component named cb1 exists");
 		return ERR_CONFLICT;
@@ -207,7 +212,7 @@ static int setup(void **state)
 {
 	fake_setup(state);
 	free(write_file("conf/roundhouse.conf",
-			"domains = [ \"localhost\", \"Other.Example\" ];\n"));
+			"domains = [ \"localhost\", \"Other.Example\", \"users.localhost\" ];\n"));
 	router = fake_router_start(answer);
 	return 0;
 }
@@ -306,8 +311,16 @@ static void names_with_a_domain_part_and_domains_not_served_are_refused(void **s
 		expect(ARGS("component", "add", names[i]), "", 2, "", "without a domain part");
 	}
 	expect(ARGS("callbridge", "add", "cb1", "--domain", "wrong.example"), "", 1, "",
-	       "wrong.example is not served here (served: localhost, Other.Example)");
-	expect_list("no call bridges; 'xmpp callbridge add NAME' adds one\n");
+	       "wrong.example is not served here (served: localhost, Other.Example, "
+	       "users.localhost)");
+	/* Its clients could not be told from the component. */
+	expect(ARGS("callbridge", "add", "users"), "", 1, "",
+	       "users.localhost is the domain of users here");
+	expect(ARGS("callbridge", "add-secret", "users"), "x\n", 1, "",
+	       "users.localhost is the domain of users here");
+	expect(ARGS("component", "add", "users"), "", 1, "",
+	       "users.localhost is the domain of users here");
+	expect_list(CALLBRIDGE_NONE "\n");
 }
 
 static void a_second_add_is_refused_and_changes_nothing(void **state)
@@ -317,6 +330,14 @@ static void a_second_add_is_refused_and_changes_nothing(void **state)
 	expect(ARGS("callbridge", "add", "cb1"), "", 1, "", "a component named cb1 exists");
 	expect_list("***\nCallbridge              : cb1\nDomain                  : localhost\n"
 		    "Secret                  : first\n");
+}
+
+/* Exit code 3, as for a server that does not run: to be tried again. */
+static void a_datastore_that_is_away_has_refused_nothing(void **state)
+{
+	(void)state;
+	expect(ARGS("callbridge", "add", "slow"), "", 3, "",
+	       "xmpp: the datastore did not answer in time\n");
 }
 
 static void add_secret_takes_a_line_and_sets_it_if_it_is_there(void **state)
@@ -421,7 +442,7 @@ static void same_lists_in_any_order_are_the_same(void **state)
 	(void)state;
 	give("cb1", "s1");
 	give("cb2", "s2");
-	path = write_file("there", "***\nCallbridge : cb2\nDomain     : localhost\nSecret : s2\n"
+	path = write_file("there", "***\nCallbridge : CB2\nDomain     : localhost\nSecret : s2\n"
 				   "{\"callbridge\":\"cb1\",\"domain\":\"localhost\","
 				   "\"secret\":\"s1\"}\n");
 	expect(ARGS("callbridge", "compare", "-"),
@@ -488,6 +509,16 @@ static void a_difference_names_bridge_node_and_whose_secret_it_is(void **state)
 	       "{\"callbridge\":\"cb2\",\"node\":\"the other node\",\"problem\":\"has another "
 	       "domain than on this node\"}\n",
 	       NULL);
+}
+
+static void a_node_without_call_bridges_has_a_list_too(void **state)
+{
+	(void)state;
+	expect(ARGS("callbridge", "compare", "-"), CALLBRIDGE_NONE "\n", 0,
+	       "SUCCESS: 0 call bridges, the same on this node and the other node\n", NULL);
+	give("cb1", "s1");
+	expect(ARGS("callbridge", "compare", "-"), CALLBRIDGE_NONE "\n", 1,
+	       "FAILURE: cb1 on the other node is missing\n" MORE, NULL);
 }
 
 static void what_is_no_list_is_refused_with_its_line(void **state)
@@ -631,6 +662,7 @@ int main(void)
 		T(add_makes_a_secret_of_128_bits_and_list_has_the_same),
 		T(names_with_a_domain_part_and_domains_not_served_are_refused),
 		T(a_second_add_is_refused_and_changes_nothing),
+		T(a_datastore_that_is_away_has_refused_nothing),
 		T(add_secret_takes_a_line_and_sets_it_if_it_is_there),
 		T(a_shared_secret_is_warned_about),
 		T(showing_secrets_names_who_is_shown_them),
@@ -638,6 +670,7 @@ int main(void)
 		T(del_says_what_is_gone),
 		T(same_lists_in_any_order_are_the_same),
 		T(a_difference_names_bridge_node_and_whose_secret_it_is),
+		T(a_node_without_call_bridges_has_a_list_too),
 		T(what_is_no_list_is_refused_with_its_line),
 		T(a_component_has_all_that_it_was_given),
 		T(set_changes_what_is_named_and_nothing_else),

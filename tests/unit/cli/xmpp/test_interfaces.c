@@ -54,6 +54,9 @@ static void words_become_addresses_or_are_refused(void **state)
 		{"127.0.0.1", "127.0.0.1"},
 		{"127.0.0.1 127.0.0.1", "127.0.0.1"},
 		{"0.0.0.0", "0.0.0.0"},
+		{"127.0.0.1 a 0.0.0.0", "0.0.0.0"}, /* they could not be bound beside it */
+		{"0.0.0.0 127.0.0.1 a", "0.0.0.0"},
+		{"127.0.0.1 ::1 ::", "127.0.0.1 [::]"},
 		{"[::1]", "[::1]"},
 		{"::", "[::]"},
 		{"a", "127.0.0.2"},
@@ -100,6 +103,8 @@ static void more_than_sixteen_addresses_are_refused(void **state)
 	}
 	assert_false(interfaces_add(&i, cfg, "127.0.2.1", &why));
 	assert_non_null(strstr(why.data, "0.0.0.0 is all"));
+	assert_true(interfaces_add(&i, cfg, "0.0.0.0", &why));
+	assert_int_equal(i.n, 1);
 	interfaces_clear(&i);
 	str_clear(&why);
 	config_free(&cfg);
