@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -42,12 +43,16 @@ class Terminal:
         os.close(self.fd)
 
     def type(self, keys):
+        # The prompt is there a moment before the terminal hands on each key: ^D would be an end of
+        # file then, which libedit reads as another key.
+        if "\x04" in keys:
+            wait_for(lambda: not termios.tcgetattr(self.fd)[3] & termios.ICANON, "raw keys")
         os.write(self.fd, keys.encode())
 
     def expect(self, pattern):
-        """Reads until the pattern is in what came since the last time; the match."""
+        """Reads until the pattern is in what came since the last match; the match."""
         end = time.monotonic() + LIMIT
-        while not (m := re.search(pattern, STEERING.sub("", self.text), re.S)):
+        while not (m := re.search(pattern, plain := STEERING.sub("", self.text), re.S)):
             if not select.select([self.fd], [], [], 0.2)[0]:
                 assert time.monotonic() < end, f"no {pattern!r} in {self.text!r}"
                 continue
@@ -57,7 +62,7 @@ class Terminal:
                 data = b""
             assert data, f"ended without {pattern!r}: {self.text!r}"
             self.text += data.decode(errors="replace")
-        self.text = ""
+        self.text = plain[m.end():]
         return m
 
     def run(self, line):
