@@ -35,13 +35,6 @@ static void put_bridge(struct str *out, bool json, struct slice name, struct sli
 		table_label(out, secret_label, secret);
 }
 
-static void print_wiped(struct str *out)
-{
-	fwrite(out->data, 1, out->len, stdout);
-	xwipe(out->data, out->len);
-	str_clear(out);
-}
-
 static void print_success(const struct xmpp_values *v, const struct msg_db_component *c,
 			  const char *secret_label)
 {
@@ -50,7 +43,7 @@ static void print_success(const struct xmpp_values *v, const struct msg_db_compo
 	if (!v->common.json)
 		table_label(&out, "Success", slice_str("true"));
 	put_bridge(&out, v->common.json, c->name, c->domain, secret_label, c->secret);
-	print_wiped(&out);
+	secret_print(&out);
 }
 
 /* The account that a call bridge has: NAME.DOMAIN, one connection (FEATURES A33). Behind
@@ -221,7 +214,7 @@ int callbridge_list(const void *values, int argc, char **argv)
 	}
 	if (code == COMMAND_OK && !all.count && !v->common.json)
 		str_adds(&out, CALLBRIDGE_NONE "\n");
-	print_wiped(&out);
+	secret_print(&out);
 	component_store_clear(&all);
 	bus_client_close(&c);
 	return code;
@@ -246,7 +239,7 @@ int callbridge_del(const void *values, int argc, char **argv)
 	} else if (code == COMMAND_OK) {
 		str_addf(&out, "SUCCESS: %s removed\n", argv[0]);
 	}
-	print_wiped(&out);
+	secret_print(&out);
 	bus_client_close(&c);
 	return code;
 }

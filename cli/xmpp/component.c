@@ -8,6 +8,7 @@
 #include "cli/xmpp/component_options.h"
 #include "cli/xmpp/component_store.h"
 #include "cli/xmpp/report.h"
+#include "cli/xmpp/secret.h"
 #include "cli/xmpp/served.h"
 
 /* ---- how one is shown ---- */
@@ -71,13 +72,6 @@ static void put_labels(struct str *out, const struct msg_db_component *c)
 	table_label(out, "Max connections", connections(text, c));
 	table_label(out, "Bytes per second", number(text, c->bytes_per_second, "default"));
 	table_label(out, "Created", slice_str(remote_time(when, c->created)));
-}
-
-static void print_wiped(struct str *out)
-{
-	fwrite(out->data, 1, out->len, stdout);
-	xwipe(out->data, out->len);
-	str_clear(out);
 }
 
 /* ---- who is connected, as the router says ---- */
@@ -172,7 +166,7 @@ static void print_changed(const struct xmpp_values *v, const struct msg_db_compo
 		table_label(&out, "Success", slice_str("true"));
 		put_labels(&out, c);
 	}
-	print_wiped(&out);
+	secret_print(&out);
 }
 
 /* What is there now, with its secret if that is one that we made. */
@@ -361,7 +355,7 @@ static void print_list(const struct xmpp_values *v, const struct component_list 
 		table_write(&t, &out);
 	else if (!v->common.json)
 		str_adds(&out, "no components; 'xmpp component add NAME' adds one\n");
-	print_wiped(&out);
+	secret_print(&out);
 	table_clear(&t);
 }
 
@@ -406,7 +400,7 @@ static void print_one(const struct xmpp_values *v, const struct msg_db_component
 			report_rows(str_slice(&own), &out);
 		}
 	}
-	print_wiped(&out);
+	secret_print(&out);
 	str_clear(&n.addr);
 	str_clear(&own);
 }

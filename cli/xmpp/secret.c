@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,4 +97,11 @@ int secret_read(char out[PASSWORD_SIZE], const char *path)
 		close(fd);
 	str_clear(&why);
 	return code;
+}
+
+void secret_print(struct str *out)
+{
+	fwrite(out->data, 1, out->len, stdout);
+	xwipe(out->data, out->len);
+	str_clear(out);
 }

@@ -5,6 +5,7 @@
 #ifndef CLI_XMPP_SECRET_H
 #define CLI_XMPP_SECRET_H
 
+#include "base/str.h"
 #include "cli/common/password.h"
 
 #define SECRET_MAX	 1024 /* bytes */
@@ -19,5 +20,8 @@ int secret_ask(char out[PASSWORD_SIZE], const char *prompt);
 
 /* The first line; "-" = standard input. */
 int secret_read(char out[PASSWORD_SIZE], const char *path);
+
+/* Prints out, which may hold secrets, then wipes and clears it. */
+void secret_print(struct str *out);
 
 #endif
